@@ -1,0 +1,200 @@
+"""Masks of N objects of one image, kept as small as they come: nothing becomes dense before someone draws it.
+
+RoiMasks: probabilities inside boxes (QueryInst). BitMasks: dense bitmaps (annotations, and models that give whole-image masks).
+Both answer the same questions; `windows()` is what the others are made from.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from queryinst_vis.ops import rle as rle_ops
+from queryinst_vis.ops.paste import paste_window
+
+
+class Window(NamedTuple):
+    """A mask cut to where it can be set: its pixel (0, 0) is the image's (top, left)."""
+
+    top: int
+    left: int
+    bitmap: np.ndarray  # bool [h, w], inside the image; may be empty
+
+
+class Masks(Protocol):
+    """N masks of one image of (height, width) = `image_hw`."""
+
+    image_hw: tuple[int, int]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index) -> Self: ...
+
+    def windows(self) -> Iterator[Window]: ...
+
+    def bitmaps(self) -> Tensor: ...
+
+    def rles(self) -> list[rle_ops.RLE]: ...
+
+    def areas(self) -> Tensor: ...
+
+    def boxes(self) -> Tensor: ...
+
+    def iou(self, other: "Masks") -> Tensor: ...
+
+    def to(self, device: torch.device | str) -> Self: ...
+
+
+class _WindowedMasks:
+    """What follows from `windows()` alone."""
+
+    image_hw: tuple[int, int]
+
+    def windows(self) -> Iterator[Window]:
+        raise NotImplementedError
+
+    def rles(self) -> list[rle_ops.RLE]:
+        """COCO codes, bit-equal to pycocotools' encoding of the dense masks."""
+        return [rle_ops.encode_window(w.bitmap, w.top, w.left, self.image_hw) for w in self.windows()]
+
+    def areas(self) -> Tensor:
+        """int64 [N], pixels."""
+        return torch.tensor([int(w.bitmap.sum()) for w in self.windows()], dtype=torch.int64)
+
+    def boxes(self) -> Tensor:
+        """float32 [N, 4] xyxy: the tightest boxes around the pixels that are set; zeros for an empty mask."""
+        return torch.tensor([_tight_box(w) for w in self.windows()], dtype=torch.float32).reshape(-1, 4)
+
+    def iou(self, other: "_WindowedMasks") -> Tensor:
+        """float32 [N, M]: pixels in both over pixels in either; 0 where both are empty."""
+        if self.image_hw != other.image_hw:
+            raise ValueError(f"masks of images of {self.image_hw} and {other.image_hw} cannot be compared")
+        first, second = list(self.windows()), list(other.windows())
+        overlap = np.array([[_overlap(a, b) for b in second] for a in first], dtype=np.float32)
+        overlap = overlap.reshape(len(first), len(second))
+        area_a = np.array([w.bitmap.sum() for w in first], dtype=np.float32)
+        area_b = np.array([w.bitmap.sum() for w in second], dtype=np.float32)
+        return torch.from_numpy(overlap / np.maximum(area_a[:, None] + area_b[None] - overlap, 1))
+
+
+@dataclass(slots=True, eq=False)
+class RoiMasks(_WindowedMasks):
+    """Masks given as probabilities over their boxes.
+
+    probabilities: float [N, h, w] in [0, 1]; roi_boxes: float [N, 4] xyxy in pixels of the image, which may leave it.
+    """
+
+    probabilities: Tensor
+    roi_boxes: Tensor
+    image_hw: tuple[int, int]
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.probabilities.ndim != 3 or self.roi_boxes.shape != (len(self.probabilities), 4):
+            raise ValueError(
+                f"expected probabilities [N, h, w] and boxes [N, 4], got {tuple(self.probabilities.shape)} "
+                f"and {tuple(self.roi_boxes.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    def __getitem__(self, index) -> "RoiMasks":
+        return RoiMasks(self.probabilities[index], self.roi_boxes[index], self.image_hw, self.threshold)
+
+    def to(self, device: torch.device | str) -> "RoiMasks":
+        return RoiMasks(self.probabilities.to(device), self.roi_boxes.to(device), self.image_hw, self.threshold)
+
+    def windows(self) -> Iterator[Window]:
+        probabilities, boxes = self.probabilities.cpu(), self.roi_boxes.cpu()
+        for probability, box in zip(probabilities, boxes, strict=True):
+            top, left, bitmap = paste_window(probability, box, self.image_hw, self.threshold)
+            yield Window(top, left, bitmap.numpy())
+
+    def bitmaps(self) -> Tensor:
+        """bool [N, H, W] on the CPU."""
+        dense = torch.zeros((len(self), *self.image_hw), dtype=torch.bool)
+        for row, (top, left, bitmap) in zip(dense, self.windows(), strict=True):
+            row[top : top + bitmap.shape[0], left : left + bitmap.shape[1]] = torch.from_numpy(bitmap)
+        return dense
+
+    @staticmethod
+    def cat(parts: Sequence["RoiMasks"]) -> "RoiMasks":
+        """Join masks of one image."""
+        first = parts[0]
+        if any((p.image_hw, p.threshold) != (first.image_hw, first.threshold) for p in parts):
+            raise ValueError("masks of different images or thresholds cannot be joined")
+        return RoiMasks(
+            torch.cat([p.probabilities for p in parts]),
+            torch.cat([p.roi_boxes for p in parts]),
+            first.image_hw,
+            first.threshold,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class BitMasks(_WindowedMasks):
+    """Dense masks: bool [N, H, W]."""
+
+    tensor: Tensor
+
+    def __post_init__(self) -> None:
+        if self.tensor.ndim != 3 or self.tensor.dtype != torch.bool:
+            raise ValueError(f"expected bool [N, H, W], got {self.tensor.dtype} {tuple(self.tensor.shape)}")
+
+    @property
+    def image_hw(self) -> tuple[int, int]:  # type: ignore[override]
+        return self.tensor.shape[1], self.tensor.shape[2]
+
+    def __len__(self) -> int:
+        return len(self.tensor)
+
+    def __getitem__(self, index) -> "BitMasks":
+        return BitMasks(self.tensor[index])
+
+    def to(self, device: torch.device | str) -> "BitMasks":
+        return BitMasks(self.tensor.to(device))
+
+    def windows(self) -> Iterator[Window]:
+        for bitmap in self.tensor.cpu().numpy():
+            rows, columns = np.flatnonzero(bitmap.any(1)), np.flatnonzero(bitmap.any(0))
+            if not len(rows):
+                yield Window(0, 0, np.zeros((0, 0), dtype=bool))
+                continue
+            top, left = int(rows[0]), int(columns[0])
+            yield Window(top, left, bitmap[top : rows[-1] + 1, left : columns[-1] + 1])
+
+    def bitmaps(self) -> Tensor:
+        """bool [N, H, W] on the CPU."""
+        return self.tensor.cpu()
+
+    @staticmethod
+    def cat(parts: Sequence["BitMasks"]) -> "BitMasks":
+        """Join masks of one image."""
+        return BitMasks(torch.cat([p.tensor for p in parts]))
+
+
+def _tight_box(window: Window) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(window.bitmap.any(1)), np.flatnonzero(window.bitmap.any(0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return (
+        window.left + int(columns[0]),
+        window.top + int(rows[0]),
+        window.left + int(columns[-1]) + 1,
+        window.top + int(rows[-1]) + 1,
+    )
+
+
+def _overlap(a: Window, b: Window) -> int:
+    top, left = max(a.top, b.top), max(a.left, b.left)
+    bottom = min(a.top + a.bitmap.shape[0], b.top + b.bitmap.shape[0])
+    right = min(a.left + a.bitmap.shape[1], b.left + b.bitmap.shape[1])
+    if bottom <= top or right <= left:
+        return 0
+    part_a = a.bitmap[top - a.top : bottom - a.top, left - a.left : right - a.left]
+    part_b = b.bitmap[top - b.top : bottom - b.top, left - b.left : right - b.left]
+    return int(np.count_nonzero(part_a & part_b))

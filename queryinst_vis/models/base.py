@@ -1,0 +1,101 @@
+"""The contract of every image model: preprocess -> tensor-only forward -> postprocess, and a loss. Plain torch, no framework.
+
+A new model is one file: subclass ImageModel, register it, write `forward`, `postprocess` and `loss`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from queryinst_vis.ops.resize import fit_hw, resize_image
+from queryinst_vis.registry import MODELS
+from queryinst_vis.structures import ImageBatch, Instances, Targets
+
+
+@dataclass(slots=True)
+class ModelInfo:
+    """What a user of a trained model needs to know beside its architecture; travels in the weights file.
+
+    classes: names in label order. score_threshold: best for showing results. similarity: how embeddings compare ("cosine" or "dot").
+    tracker: the registered tracker it works best with.
+    """
+
+    classes: tuple[str, ...] = ()
+    score_threshold: float = 0.3
+    similarity: str = "cosine"
+    tracker: str = "query_match"
+
+
+@MODELS.register_module()
+@dataclass(slots=True)
+class Preprocess:
+    """Frame pixels to network input: resize to fit, normalise, zero-pad at right and bottom to a multiple of `divisor`.
+
+    short, long: limits of the sides in pixels; mean, std: RGB, for values in [0, 255].
+    """
+
+    short: int = 800
+    long: int = 1333
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    divisor: int = 32
+
+    def resized(self, short: int) -> "Preprocess":
+        """The same with another short side; the long side's limit keeps its ratio."""
+        return Preprocess(short, round(short * self.long / self.short), self.mean, self.std, self.divisor)
+
+    def __call__(self, images: Sequence[np.ndarray]) -> ImageBatch:
+        """uint8 [H, W, 3] RGB images -> a batch on the CPU."""
+        resized = [resize_image(image, fit_hw(image.shape[:2], self.short, self.long)) for image in images]
+        tensors = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) for image in resized]
+        return self.collate(tensors, original_sizes=[image.shape[:2] for image in images])
+
+    def collate(self, images: Sequence[Tensor], *, original_sizes: list[tuple[int, int]] | None = None) -> ImageBatch:
+        """uint8 [3, h, w] RGB tensors, already resized -> a normalised, padded batch on their device."""
+        sizes = [(image.shape[1], image.shape[2]) for image in images]
+        height, width = (-(-max(side) // self.divisor) * self.divisor for side in zip(*sizes, strict=True))
+        mean = torch.tensor(self.mean, device=images[0].device)[:, None, None]
+        std = torch.tensor(self.std, device=images[0].device)[:, None, None]
+        batch = torch.zeros((len(images), 3, height, width), device=images[0].device)
+        for row, image in zip(batch, images, strict=True):
+            row[:, : image.shape[1], : image.shape[2]] = (image.float() - mean) / std
+        return ImageBatch(batch, sizes, original_sizes or list(sizes))
+
+
+class ImageModel(nn.Module):
+    """A network that finds the instances of single images. Holds no state of a video."""
+
+    architecture: dict[str, Any] | None = None  # the JSON that builds it again; set by config.build()
+
+    def __init__(self, *, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.preprocess = preprocess
+        self.info = ModelInfo()
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def forward(self, images: Tensor, image_hw: Tensor) -> Any:
+        """Tensors in, tensors out. images: [B, 3, H, W] normalised and padded; image_hw: float [B, 2], sizes without padding."""
+        raise NotImplementedError
+
+    def postprocess(self, outputs: Any, batch: ImageBatch, *, min_score: float = 0.0) -> list[Instances]:
+        """Network outputs -> detections of each image in its original pixels, best first, on the CPU."""
+        raise NotImplementedError
+
+    def loss(self, batch: ImageBatch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+        """Named scalars; those whose name contains "loss" are summed and minimised."""
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def predict(self, images: Sequence[np.ndarray], *, min_score: float = 0.0) -> list[Instances]:
+        """Instances of each image (uint8 [H, W, 3] RGB), best first, without those scored below `min_score`."""
+        if self.training:
+            raise RuntimeError("the model is in training mode; call model.eval() before predict()")
+        batch = self.preprocess(images).to(self.device)
+        return self.postprocess(self(batch.tensor, batch.tensor.new_tensor(batch.sizes)), batch, min_score=min_score)

@@ -1,0 +1,41 @@
+"""Put the small masks of boxes into the image: Mask R-CNN's pasting, inside the window of each box only.
+
+Sampling is that of mmdetection's `_do_paste_mask`: pixel centres, bilinear, zeros outside the box (align_corners false).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def paste_window(
+    probabilities: Tensor, box: Tensor, image_hw: tuple[int, int], threshold: float
+) -> tuple[int, int, Tensor]:
+    """Mask of one box inside the image.
+
+    probabilities: float [h, w] over the box; box: [4] xyxy in image pixels, may leave the image or be degenerate.
+    Returns (top, left, bool [window height, window width]); the window covers all pixels that can be set and lies inside the image
+    (both sides may be 0).
+    """
+    height, width = image_hw
+    x1, y1, x2, y2 = box.tolist()
+    if not all(map(math.isfinite, (x1, y1, x2, y2))):
+        return 0, 0, torch.zeros((0, 0), dtype=torch.bool)
+    left, right = _window(x1, x2, width)
+    top, bottom = _window(y1, y2, height)
+    if right <= left or bottom <= top or x2 <= x1 or y2 <= y1:
+        return min(top, height), min(left, width), torch.zeros((0, 0), dtype=torch.bool)
+    device = probabilities.device
+    x = (torch.arange(left, right, device=device, dtype=torch.float32) + 0.5 - box[0]) / (box[2] - box[0]) * 2 - 1
+    y = (torch.arange(top, bottom, device=device, dtype=torch.float32) + 0.5 - box[1]) / (box[3] - box[1]) * 2 - 1
+    grid = torch.stack([x[None, :].expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=-1)
+    sampled = F.grid_sample(probabilities[None, None].float(), grid[None], align_corners=False)[0, 0]
+    return top, left, sampled >= threshold
+
+
+def _window(low: float, high: float, size: int) -> tuple[int, int]:
+    """Pixels a side from `low` to `high` can touch, one to spare on each side, clipped to [0, size]."""
+    first = max(math.floor(low) - 1, 0)
+    return min(first, size), max(min(math.ceil(high) + 1, size), 0)

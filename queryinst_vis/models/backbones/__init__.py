@@ -1,0 +1,6 @@
+"""Backbones: each gives `channels` and `strides`, and turns [B, 3, H, W] into a list of maps, finest first."""
+
+from queryinst_vis.models.backbones.resnet import ResNet
+from queryinst_vis.models.backbones.shufflenet import ShuffleNetV2
+
+__all__ = ["ResNet", "ShuffleNetV2"]

@@ -1,0 +1,231 @@
+"""QueryInst ("Instances as Queries", ICCV 2021): stages of object queries with dynamic convolutions for boxes and for masks.
+
+As in mmdetection 3.3 to rounding; `queries` decides what the queries start from. Training runs a mask head at every stage on the matched
+queries; inference runs only the last one, on the detections that are kept.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import batched_nms
+
+from queryinst_vis.masks import RoiMasks
+from queryinst_vis.models.base import ImageModel, Preprocess
+from queryinst_vis.models.criterion import QueryCriterion, crop_masks, padded_masks
+from queryinst_vis.models.fpn import FPN
+from queryinst_vis.models.matching import Match
+from queryinst_vis.models.query_stage import MaskHead, QueryStage
+from queryinst_vis.models.roi import pool_rois
+from queryinst_vis.ops.boxes import decode_deltas
+from queryinst_vis.registry import MODELS
+from queryinst_vis.structures import ImageBatch, Instances, Targets
+
+
+class QueryState(NamedTuple):
+    """Queries after a stage: logits [B, Q, C]; boxes [B, Q, 4] xyxy in input pixels; embeds and mask_embeds [B, Q, D]."""
+
+    logits: Tensor
+    boxes: Tensor
+    embeds: Tensor
+    mask_embeds: Tensor
+
+
+class QueryInstOutputs(NamedTuple):
+    """The last stage's queries and the pyramid [B, D, h, w] x levels that the mask head reads."""
+
+    state: QueryState
+    pyramid: list[Tensor]
+
+
+class _Picks(NamedTuple):
+    """Detections chosen from a batch, best first within an image: image, query, label int64 [R]; score float [R]."""
+
+    image: Tensor
+    query: Tensor
+    label: Tensor
+    score: Tensor
+
+
+@MODELS.register_module()
+class QueryInst(ImageModel):
+    """Image model of S stages over Q queries of D channels.
+
+    backbone: gives maps with `channels` and `strides`. queries: module that gives InitialQueries, e.g. LearnedQueries.
+    class_agnostic_masks: one mask per query instead of one per class. max_detections: best query x class pairs kept (the reference keeps as
+    many as it has queries). nms_threshold: box IoU above which the weaker of two detections of a class goes (the reference has none).
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        queries: nn.Module,
+        *,
+        num_classes: int,
+        num_stages: int = 6,
+        embed_dim: int = 256,
+        num_heads: int = 8,
+        ffn_dim: int = 2048,
+        dynamic_dim: int = 64,
+        num_cls_layers: int = 1,
+        num_reg_layers: int = 3,
+        num_mask_convs: int = 4,
+        class_agnostic_masks: bool = False,
+        max_detections: int = 100,
+        nms_threshold: float | None = None,
+        preprocess: Preprocess | None = None,
+        criterion: QueryCriterion | None = None,
+    ) -> None:
+        super().__init__(preprocess=preprocess or Preprocess())
+        self.num_classes, self.max_detections, self.nms_threshold = num_classes, max_detections, nms_threshold
+        self.criterion = criterion or QueryCriterion()
+        self.backbone = backbone
+        self.strides = tuple(backbone.strides)
+        self.fpn = FPN(backbone.channels, embed_dim)
+        self.queries = queries
+        self.stages = nn.ModuleList(
+            QueryStage(
+                num_classes,
+                embed_dim=embed_dim,
+                num_heads=num_heads,
+                ffn_dim=ffn_dim,
+                dynamic_dim=dynamic_dim,
+                num_cls_layers=num_cls_layers,
+                num_reg_layers=num_reg_layers,
+                starts_at_input=getattr(queries, "has_priors", False),
+            )
+            for _ in range(num_stages)
+        )
+        self.mask_heads = nn.ModuleList(
+            MaskHead(
+                1 if class_agnostic_masks else num_classes,
+                embed_dim=embed_dim,
+                dynamic_dim=dynamic_dim,
+                num_convs=num_mask_convs,
+            )
+            for _ in range(num_stages)
+        )
+
+    def forward(self, images: Tensor, image_hw: Tensor) -> QueryInstOutputs:
+        pyramid, states = self._start(images, image_hw)
+        *_, last = states
+        return QueryInstOutputs(last, pyramid)
+
+    def _start(self, images: Tensor, image_hw: Tensor) -> tuple[list[Tensor], Iterator[QueryState]]:
+        """The pyramid, and the stages as an iterator that runs one at each step."""
+        features = self.backbone(images)
+        pyramid = self.fpn(features)
+        return pyramid, self._run_stages(pyramid, *self.queries(features, image_hw))
+
+    def _run_stages(
+        self, pyramid: list[Tensor], boxes: Tensor, embeds: Tensor, prior_logits: Tensor | None
+    ) -> Iterator[QueryState]:
+        image_index = torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
+        for stage in self.stages:
+            roi_features = pool_rois(pyramid, self.strides, boxes.flatten(0, 1), image_index, stage.roi_size)
+            out = stage(embeds, roi_features)
+            boxes = decode_deltas(boxes, out.deltas.to(boxes.dtype))
+            embeds = out.queries
+            logits = out.logits if prior_logits is None else prior_logits + out.logits
+            yield QueryState(logits, boxes, embeds, out.mask_queries)
+            boxes = boxes.detach()
+
+    # Inference
+
+    def postprocess(self, outputs: QueryInstOutputs, batch: ImageBatch, *, min_score: float = 0.0) -> list[Instances]:
+        state = outputs.state
+        picks = self._pick(state.logits.float().sigmoid(), state.boxes, min_score)
+        probabilities = self._masks_of(picks, outputs)
+        class_scores = state.logits[picks.image, picks.query].float().sigmoid().cpu()
+        boxes, embeds = state.boxes[picks.image, picks.query].float().cpu(), state.embeds[picks.image, picks.query].float().cpu()
+        image, query, label, score = (x.cpu() for x in picks)
+        results = []
+        for i, ((height, width), original_hw) in enumerate(zip(batch.sizes, batch.original_sizes, strict=True)):
+            rows = image == i
+            scale = torch.tensor([width / original_hw[1], height / original_hw[0]]).repeat(2)
+            original_boxes = boxes[rows] / scale
+            results.append(
+                Instances(
+                    original_hw,
+                    original_boxes,
+                    score[rows],
+                    label[rows],
+                    class_scores=class_scores[rows],
+                    masks=RoiMasks(probabilities[rows], original_boxes, original_hw),
+                    embeds=embeds[rows],
+                    query_ids=query[rows],
+                )
+            )
+        return results
+
+    def _pick(self, scores: Tensor, boxes: Tensor, min_score: float) -> _Picks:
+        """The best query x class pairs of each image. scores [B, Q, C]; boxes [B, Q, 4]."""
+        num_images, _, num_classes = scores.shape
+        flat = scores.flatten(1)
+        top, pair = flat.topk(min(self.max_detections, flat.shape[1]), dim=1)  # [B, K]
+        query, label = pair // num_classes, pair % num_classes
+        keep = top >= min_score
+        if self.nms_threshold is not None:
+            for i in range(num_images):
+                survivors = torch.zeros_like(keep[i])
+                survivors[batched_nms(boxes[i, query[i]].float(), top[i], label[i], self.nms_threshold)] = True
+                keep[i] &= survivors
+        image = torch.arange(num_images, device=scores.device)[:, None].expand_as(pair)
+        return _Picks(image[keep], query[keep], label[keep], top[keep])
+
+    def _masks_of(self, picks: _Picks, outputs: QueryInstOutputs) -> Tensor:
+        """Mask probabilities [R, m, m] on the CPU, each of its detection's class. A query picked twice is computed once."""
+        head, state = self.mask_heads[-1], outputs.state
+        num_queries = state.boxes.shape[1]
+        unique, inverse = torch.unique(picks.image * num_queries + picks.query, return_inverse=True)
+        if not len(unique):
+            return torch.zeros((0, head.mask_size, head.mask_size))
+        image, query = unique // num_queries, unique % num_queries
+        roi_features = pool_rois(outputs.pyramid, self.strides, state.boxes[image, query], image, head.roi_size)
+        features = head.features(state.mask_embeds[image, query], roi_features)
+        return head.class_logits(features[inverse], picks.label).float().sigmoid().cpu()
+
+    # Training
+
+    def loss(self, batch: ImageBatch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+        image_hw = batch.tensor.new_tensor(batch.sizes)
+        pyramid, states = self._start(batch.tensor, image_hw)
+        canvas_hw = (batch.tensor.shape[-2], batch.tensor.shape[-1])
+        masks = [padded_masks(t[~t.is_crowd], canvas_hw) for t in targets]
+        losses = {}
+        for index, state in enumerate(states):
+            boxes = state.boxes.float()
+            matches, objects = self.criterion.match(state.logits.detach(), boxes.detach(), targets, image_hw)
+            stage = self.criterion.class_and_box_losses(state.logits, boxes, matches, objects, targets, image_hw)
+            stage["loss_mask"] = self._mask_loss(self.mask_heads[index], pyramid, state, matches, objects, masks)
+            losses |= {f"stage{index}.{name}": value for name, value in stage.items()}
+        return losses
+
+    def _mask_loss(
+        self,
+        head: MaskHead,
+        pyramid: list[Tensor],
+        state: QueryState,
+        matches: Sequence[Match],
+        objects: Sequence[Targets],
+        masks: Sequence[Tensor | None],
+    ) -> Tensor:
+        """Loss of the queries matched with objects that have masks; with none, zero times the head's parameters."""
+        image, query, label, mask_targets = [], [], [], []
+        for i, (match, t, canvas) in enumerate(zip(matches, objects, masks, strict=True)):
+            with_mask = t.has_mask[match.objects]
+            if canvas is None or not with_mask.any():
+                continue
+            queries, rows = match.queries[with_mask], match.objects[with_mask]
+            image.append(torch.full_like(queries, i))
+            query.append(queries)
+            label.append(t.labels[rows])
+            mask_targets.append(crop_masks(canvas, rows, state.boxes[i, queries].detach().float(), head.mask_size))
+        if not image:
+            unused = sum(0.0 * parameter.sum() for parameter in head.parameters())
+            return unused + self.criterion.mask_loss(state.boxes.new_zeros((0, 1, 1)), state.boxes.new_zeros((0, 1, 1)))
+        image, query = torch.cat(image), torch.cat(query)
+        roi_features = pool_rois(pyramid, self.strides, state.boxes[image, query].detach(), image, head.roi_size)
+        mask_logits = head(state.mask_embeds[image, query], roi_features, torch.cat(label))
+        return self.criterion.mask_loss(mask_logits, torch.cat(mask_targets))

@@ -1,0 +1,130 @@
+"""A tracker without training: Hungarian matching on query embeddings, overlap with predicted motion, and class.
+
+Identities are matched as in the online trackers of this field (QueryInst-VIS, IDOL: arXiv 2105.01928, 2207.10661) with raw queries in
+place of a trained head; continuing tracks with low scores is ByteTrack's idea (arXiv 2110.06864).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from queryinst_vis.ops.boxes import box_iou
+from queryinst_vis.registry import TRACKERS
+from queryinst_vis.structures import Instances
+from queryinst_vis.trackers.affinity import Affinity
+from queryinst_vis.trackers.assignment import assign
+from queryinst_vis.trackers.base import Tracker, check_score_threshold, usable
+from queryinst_vis.trackers.duplicates import merge_queries, suppress_duplicates
+from queryinst_vis.trackers.table import Sightings, TrackTable
+
+MAX_TRACKS = 512  # the latest seen are kept, whatever the time stamps say
+TENTATIVE_MISSES = 2  # frames in a row without a sighting that end a track not confirmed yet
+
+
+@TRACKERS.register_module(name="query_match")
+class QueryMatchTracker(Tracker):
+    """Match detections to tracks by joint cost; wait for lost ones; confirm new ones before they are shown.
+
+    score_threshold: score a new object needs. A detection scored at least (1 + score_threshold) / 2, or in the first frame, is shown
+    at once; others when seen a second time within three frames. low_score: fraction of the threshold down to which a track goes on.
+    patience: seconds a track waits to be seen again. max_cost: joint cost from which two are not the same, in [0, 1]. min_overlap: IoU
+    with the expected box a low-scored detection needs. duplicate_iou: overlap from which two detections are one object.
+    """
+
+    def __init__(
+        self,
+        *,
+        score_threshold: float = 0.3,
+        low_score: float = 0.4,
+        patience: float = 3.0,
+        max_cost: float = 0.5,
+        min_overlap: float = 0.4,
+        duplicate_iou: float = 0.7,
+        affinity: Affinity = Affinity(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.score_threshold = check_score_threshold(score_threshold)
+        self.min_score = low_score * score_threshold
+        self.patience = patience
+        self.max_cost = max_cost
+        self.min_overlap = min_overlap
+        self.duplicate_iou = duplicate_iou
+        self.affinity = affinity
+        self.reset()
+
+    def reset(self) -> None:
+        self._tracks = TrackTable.empty()
+        self._next_id = 1
+        self._first_frame = True
+
+    def update(self, instances: Instances, *, time: float) -> Instances:
+        found = suppress_duplicates(merge_queries(usable(instances, self.min_score)), self.duplicate_iou)
+        sightings = Sightings.of(found)
+        self._forget(time)
+        self._tracks.fit_widths(sightings)
+        rows = self._match(sightings, time)
+        self._tracks.misses += 1
+        columns = torch.nonzero(rows >= 0).flatten()
+        self._tracks.see(rows[columns], sightings, columns, time)
+        self._confirm(rows[columns])
+        self._start(rows, sightings, time)
+        self._first_frame = False
+        return self._shown(found, rows)
+
+    def _forget(self, time: float) -> None:
+        tracks = self._tracks
+        tracks.keep((tracks.elapsed(time) <= self.patience) & ((tracks.ids > 0) | (tracks.misses < TENTATIVE_MISSES)))
+        if len(tracks) > MAX_TRACKS:
+            tracks.keep(tracks.seen.argsort(descending=True, stable=True)[:MAX_TRACKS].sort().values)
+
+    def _match(self, sightings: Sightings, time: float) -> Tensor:
+        """Row of the track each detection belongs to, int64 [N], -1 for none: strong detections first, then weak ones."""
+        rows = torch.full((len(sightings),), -1, dtype=torch.int64)
+        strong = sightings.scores >= self.score_threshold
+        cost = self.affinity.cost(self._tracks, sightings, time).masked_fill(~strong, torch.inf)
+        matched, columns = assign(cost, self.max_cost)
+        rows[columns] = matched
+        if strong.all():
+            return rows
+        unlike = 1 - box_iou(self._tracks.expected_boxes(time), sightings.boxes)
+        unlike[:, strong] = torch.inf
+        unlike[matched] = torch.inf
+        unlike[(self._tracks.ids == 0) | (self._tracks.misses > 0)] = torch.inf
+        matched, columns = assign(unlike, 1 - self.min_overlap)
+        rows[columns] = matched
+        return rows
+
+    def _confirm(self, rows: Tensor) -> None:
+        """Tracks seen a second time get their ids."""
+        tentative = rows[self._tracks.ids[rows] == 0]
+        self._tracks.ids[tentative] = self._new_ids(len(tentative))
+
+    def _start(self, rows: Tensor, sightings: Sightings, time: float) -> None:
+        """Strong detections that belong to no track start one; writes its row into `rows`."""
+        strong = sightings.scores >= self.score_threshold
+        columns = torch.nonzero(strong & (rows < 0)).flatten()
+        sure = (sightings.scores[columns] >= (1 + self.score_threshold) / 2) | self._first_frame
+        ids = torch.zeros(len(columns), dtype=torch.int64)
+        ids[sure] = self._new_ids(int(sure.sum()))
+        rows[columns] = torch.arange(len(self._tracks), len(self._tracks) + len(columns))
+        self._tracks.add(ids, sightings, columns, time)
+
+    def _new_ids(self, count: int) -> Tensor:
+        first, self._next_id = self._next_id, self._next_id + count
+        return torch.arange(first, self._next_id)
+
+    def _shown(self, found: Instances, rows: Tensor) -> Instances:
+        """Detections of confirmed tracks, with their ids and the class of the track."""
+        columns = torch.nonzero(rows >= 0).flatten()
+        columns = columns[self._tracks.ids[rows[columns]] > 0]
+        shown = found[columns]
+        shown.track_ids = self._tracks.ids[rows[columns]]
+        shown.labels = self._tracks.labels[rows[columns]] if len(columns) else shown.labels
+        return shown
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"next_id": self._next_id, "first_frame": self._first_frame, "tracks": self._tracks.to_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._next_id, self._first_frame = state["next_id"], state["first_frame"]
+        self._tracks = TrackTable(**{name: value.clone() for name, value in state["tracks"].items()})

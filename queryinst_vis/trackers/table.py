@@ -1,0 +1,123 @@
+"""What a tracker remembers of its tracks: one row of a few tensors each, so that a crowd costs little more than one object."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from queryinst_vis.structures import Instances
+from queryinst_vis.trackers.duplicates import class_evidence
+from queryinst_vis.trackers.motion import predict_boxes, update_velocities
+
+EMBED_MEMORY = 0.5  # seconds over which the appearance of a track is smoothed
+CLASS_MEMORY = 1.0  # and its class distribution
+
+
+@dataclass(slots=True)
+class Sightings:
+    """Detections of one frame as the table keeps them. N detections, C classes, D embedding size (0 without embeddings)."""
+
+    boxes: Tensor  # float32 [N, 4] xyxy
+    scores: Tensor  # float32 [N]
+    class_scores: Tensor  # float32 [N, C]
+    embeds: Tensor  # float32 [N, D], unit length
+
+    @classmethod
+    def of(cls, instances: Instances) -> Self:
+        embeds = instances.embeds if instances.embeds is not None else instances.boxes.new_zeros(len(instances), 0)
+        return cls(instances.boxes, instances.scores, class_evidence(instances), F.normalize(embeds.float(), dim=1))
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+@dataclass(slots=True)
+class TrackTable:
+    """T living tracks."""
+
+    ids: Tensor  # int64 [T]; 0 as long as the track is not confirmed
+    boxes: Tensor  # float32 [T, 4] xyxy at the last sighting
+    velocities: Tensor  # float32 [T, 2] of the centre, pixels per second
+    seen: Tensor  # float64 [T], seconds of the last sighting
+    misses: Tensor  # int64 [T], frames since then
+    class_scores: Tensor  # float32 [T, C], smoothed
+    embeds: Tensor  # float32 [T, D], smoothed, unit length
+
+    @classmethod
+    def empty(cls) -> Self:
+        counts = torch.zeros(0, dtype=torch.int64)
+        seen = torch.zeros(0, dtype=torch.float64)
+        return cls(counts, torch.zeros(0, 4), torch.zeros(0, 2), seen, counts, torch.zeros(0, 0), torch.zeros(0, 0))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to_dict(self) -> dict[str, Tensor]:
+        return {f.name: getattr(self, f.name).clone() for f in fields(self)}
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 [T]: the class each track had most of."""
+        return self.class_scores.argmax(1)
+
+    def keep(self, rows: Tensor) -> None:
+        """Forget all tracks but these (bool [T] or indices)."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name)[rows])
+
+    def expected_boxes(self, time: float) -> Tensor:
+        """Where constant velocity puts the tracks at `time`: [T, 4]."""
+        return predict_boxes(self.boxes, self.velocities, self.elapsed(time))
+
+    def elapsed(self, time: float) -> Tensor:
+        """Seconds since each track was seen: float32 [T]."""
+        return (time - self.seen).float()
+
+    def fit_widths(self, sightings: Sightings) -> None:
+        """Make room for the classes of these detections and agree on the embedding size.
+
+        ValueError when living tracks hold embeddings of another size: they cannot be compared.
+        """
+        if not len(sightings):
+            return
+        if not len(self):
+            self.embeds = sightings.embeds[:0]
+        elif sightings.embeds.shape[1] != self.embeds.shape[1]:
+            raise ValueError(f"embeddings of size {sightings.embeds.shape[1]} follow some of {self.embeds.shape[1]} in one video")
+        width = max(self.class_scores.shape[1], sightings.class_scores.shape[1])
+        self.class_scores = F.pad(self.class_scores, (0, width - self.class_scores.shape[1]))
+        sightings.class_scores = F.pad(sightings.class_scores, (0, width - sightings.class_scores.shape[1]))
+
+    def see(self, rows: Tensor, sightings: Sightings, columns: Tensor, time: float) -> None:
+        """Tracks `rows` were found as detections `columns`, int64 [P] each."""
+        elapsed, boxes = self.elapsed(time)[rows], sightings.boxes[columns]
+        self.velocities[rows] = update_velocities(self.velocities[rows], self.boxes[rows], boxes, elapsed)
+        self.boxes[rows] = boxes
+        self.seen[rows] = time
+        self.misses[rows] = 0
+        gain = _gain(elapsed, CLASS_MEMORY)
+        self.class_scores[rows] = torch.lerp(self.class_scores[rows], sightings.class_scores[columns], gain)
+        gain = _gain(elapsed, EMBED_MEMORY) * sightings.scores[columns, None]
+        self.embeds[rows] = F.normalize(torch.lerp(self.embeds[rows], sightings.embeds[columns], gain), dim=1)
+
+    def add(self, ids: Tensor, sightings: Sightings, columns: Tensor, time: float) -> None:
+        """Start tracks at detections `columns`, with `ids` int64 [P]."""
+        count = len(columns)
+        rows = {
+            "ids": ids,
+            "boxes": sightings.boxes[columns],
+            "velocities": torch.zeros(count, 2),
+            "seen": torch.full((count,), time, dtype=torch.float64),
+            "misses": torch.zeros(count, dtype=torch.int64),
+            "class_scores": sightings.class_scores[columns],
+            "embeds": sightings.embeds[columns],
+        }
+        for name, value in rows.items():
+            setattr(self, name, torch.cat([getattr(self, name), value]))
+
+
+def _gain(elapsed: Tensor, memory: float) -> Tensor:
+    """How much the new counts after `elapsed` seconds [P], for smoothing over `memory` seconds: [P, 1]."""
+    return 1 - torch.exp(-elapsed.clamp(min=0) / memory)[:, None]

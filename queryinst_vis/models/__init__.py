@@ -3,7 +3,18 @@
 from queryinst_vis.models.backbones import ResNet, ShuffleNetV2
 from queryinst_vis.models.base import ImageModel, ModelInfo, Preprocess
 from queryinst_vis.models.criterion import QueryCriterion
+from queryinst_vis.models.dense_queries import DenseQueries
 from queryinst_vis.models.queries import LearnedQueries
 from queryinst_vis.models.queryinst import QueryInst
 
-__all__ = ["ImageModel", "LearnedQueries", "ModelInfo", "Preprocess", "QueryCriterion", "QueryInst", "ResNet", "ShuffleNetV2"]
+__all__ = [
+    "DenseQueries",
+    "ImageModel",
+    "LearnedQueries",
+    "ModelInfo",
+    "Preprocess",
+    "QueryCriterion",
+    "QueryInst",
+    "ResNet",
+    "ShuffleNetV2",
+]

@@ -15,7 +15,7 @@ from torchvision.ops import roi_align
 from queryinst_vis.models.losses import dice_loss, focal_loss, giou_loss, l1_loss
 from queryinst_vis.models.matching import HungarianMatcher, Match
 from queryinst_vis.ops.boxes import clip_boxes
-from queryinst_vis.ops.distributed import shared_count
+from queryinst_vis.ops.distributed import target_normalizer
 from queryinst_vis.registry import MODELS
 from queryinst_vis.structures import Targets
 
@@ -63,7 +63,7 @@ class QueryCriterion:
             row[match.queries, t.labels[match.objects]] = 1.0
         weights = class_weights(boxes.detach(), onehot, targets)
         rows, image, matched, whwh = _gather(boxes, matches, objects, image_hw)
-        count = shared_count(len(rows), device=logits.device)
+        count = target_normalizer(rows.new_tensor(float(len(rows))))
         losses = {
             "loss_cls": self.cls_weight * focal_loss(logits, onehot, weights=weights) / count,
             "loss_bbox": self.l1_weight * l1_loss(rows, matched, whwh) / count,
@@ -77,7 +77,8 @@ class QueryCriterion:
 
     def mask_loss(self, mask_logits: Tensor, mask_targets: Tensor) -> Tensor:
         """Dice loss. Both [P, h, w], one row per matched query whose object has a mask."""
-        return self.mask_weight * dice_loss(mask_logits, mask_targets) / shared_count(len(mask_logits), device=mask_logits.device)
+        count = target_normalizer(mask_targets.new_tensor(float(len(mask_targets))))
+        return self.mask_weight * dice_loss(mask_logits, mask_targets) / count
 
 
 def class_weights(boxes: Tensor, onehot: Tensor, targets: Sequence[Targets]) -> Tensor | None:

@@ -103,17 +103,24 @@ def has_mask(segmentation: Any) -> bool:
     return isinstance(segmentation, dict) or bool(_polygons(segmentation))
 
 
-def decode_mask(segmentation: Any, image_hw: tuple[int, int]) -> np.ndarray:
-    """bool [H, W] of polygons or of a run-length code, compressed or not. Raises ValueError when it does not fit the image."""
+def encode_mask(segmentation: Any, image_hw: tuple[int, int]) -> rle_ops.RLE:
+    """Compressed code of polygons or of a run-length code, compressed or not. ValueError when it does not fit the image."""
     height, width = image_hw
     if not isinstance(segmentation, dict):
-        return rle_ops.decode(coco_mask.merge(coco_mask.frPyObjects(_polygons(segmentation), height, width)))
+        return coco_mask.merge(coco_mask.frPyObjects(_polygons(segmentation), height, width))
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if size != [height, width]:
         raise ValueError(f"the mask's size {size} is not that of the image, {[height, width]}")
-    if isinstance(counts, list) and (sum(counts) != height * width or min(counts) < 0):
+    if not isinstance(counts, list):
+        return segmentation
+    if sum(counts) != height * width or min(counts) < 0:
         raise ValueError(f"the mask's runs cover {sum(counts)} pixels, the image has {height * width}")
-    return rle_ops.decode(segmentation)
+    return coco_mask.frPyObjects(segmentation, height, width)
+
+
+def decode_mask(segmentation: Any, image_hw: tuple[int, int]) -> np.ndarray:
+    """bool [H, W] of the same."""
+    return rle_ops.decode(encode_mask(segmentation, image_hw))
 
 
 def _polygons(segmentation: Any) -> list[list[float]]:

@@ -1,7 +1,7 @@
 """Flip, resize and crop of a sample: pixels, boxes and masks together, by the reference's rules (mmdetection 3.3 transforms).
 
-Pixels are interpolated bilinearly, masks by the nearest neighbour, both as mmcv does it. Boxes are moved along and clipped, not made
-anew from the masks.
+Pixels are interpolated bilinearly, masks by the nearest neighbour, both as mmcv does it. Boxes are moved along and clipped, not
+made anew from the masks.
 """
 
 from collections.abc import Callable

@@ -9,7 +9,7 @@ from queryinst_vis.structures import Targets
 
 @dataclass(slots=True, repr=False, eq=False)
 class Sample:
-    """image: uint8 [3, h, w] RGB; targets in its pixels; image_id and file_name as the annotation file says; original_hw: (height,
+    """image: uint8 [3, h, w] RGB; targets in its pixels; image_id and file_name as in the annotation file; original_hw: (height,
     width) in pixels before any transform."""
 
     image: Tensor

@@ -1,7 +1,7 @@
 """Random augmentation of samples: the recipes of QueryInst (1x, multi-scale, multi-scale with crop) and of the small model.
 
-A transform is a pure function of the sample and of a random generator, which the dataset makes from (seed, epoch, index): the same
-key gives the same picture, whatever was loaded before it and in whichever process.
+A transform is a pure function of the sample and of a random generator, which the dataset makes from (seed, epoch, index): the
+same key gives the same picture, whatever was loaded before it and in whichever process.
 """
 
 import math
@@ -35,7 +35,7 @@ class RandomFlip:
 
 
 class RandomShortSide:
-    """Resize, keeping the ratio: short side to one of `shorts` (one value: a plain resize), long side at most `long`, in pixels."""
+    """Resize, keeping the ratio: short side to one of `shorts` (one value: a plain resize), long side at most `long`; pixels."""
 
     def __init__(self, shorts: Sequence[int], *, long: int) -> None:
         if not len(shorts) or min(shorts) < 1 or long < 1:
@@ -65,8 +65,8 @@ class RandomCrop:
 class RandomResizedCrop:
     """Cut out a window and scale it to a fixed size: every pixel of a batch is picture, none is padding.
 
-    size_hw: (height, width) of the result in pixels. zoom: range of the factor by which the window is smaller than the largest one
-    of that shape in the image, drawn log-uniformly. stretch: the largest change of the ratio of width to height, as a factor.
+    size_hw: (height, width) of the result in pixels. zoom: range of the factor by which the window is smaller than the largest
+    one of that shape in the image, drawn log-uniformly. stretch: the largest change of the ratio of width to height, as a factor.
     Objects that lose more than 1 - `min_visible` of their box are dropped; boxes that were cut are made tight around what is left
     of their masks.
     """

@@ -1,0 +1,1 @@
+"""Measures of images and videos, each by the official evaluation code."""

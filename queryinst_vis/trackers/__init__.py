@@ -14,8 +14,8 @@ __all__ = ["IoUTracker", "QueryMatchTracker", "Tracker", "build_tracker"]
 def build_tracker(name: str, *, score_threshold: float, similarity: str = "cosine") -> Tracker:
     """A fresh tracker of a registered name, its other settings at their defaults (for others construct its class).
 
-    score_threshold: score from which a detection counts as an object. similarity: how the model's embeddings compare (`ModelInfo`).
-    UserError: no tracker of that name, or one that cannot work with such embeddings.
+    score_threshold: score from which a detection counts as an object. similarity: how the model's embeddings compare
+    (`ModelInfo`). UserError: no tracker of that name, or one that cannot work with such embeddings.
     """
     names = available(TRACKERS)
     if name not in names:

@@ -19,9 +19,9 @@ from queryinst_vis.trackers.table import Sightings, TrackTable
 class Affinity:
     """Weights of the three parts (appearance drops out where there are no embeddings).
 
-    other_cosine: cosine distance of embeddings from which they count as wholly different. place_memory: seconds out of sight after which
-    the place an object was expected at counts half. reach, reach_growth: how far from there an object may be, in box sizes, and how
-    many sizes more per second out of sight.
+    other_cosine: cosine distance of embeddings from which they count as wholly different. place_memory: seconds out of sight
+    after which the place an object was expected at counts half. reach, reach_growth: how far from there an object may be, in box
+    sizes, and how many sizes more per second out of sight.
     """
 
     appearance: float = 0.3

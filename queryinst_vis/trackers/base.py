@@ -1,9 +1,9 @@
 """The contract of every tracker: identities for the instances of one video, frame by frame.
 
-A tracker owns its state and there is one per video. It sees `Instances` only, runs on the host, and must not count on optional fields
-(class_scores, masks, embeds, query_ids), on a size of embedding, or on more than one class. Ids are positive, never given twice in a
-frame and never used again for something else. Patience is in seconds and memory is bounded. To add one: subclass, register, import
-it in `__init__.py`; the tests under tests/trackers sweep every registered tracker.
+A tracker owns its state and there is one per video. It sees `Instances` only, runs on the host, and must not count on optional
+fields (class_scores, masks, embeds, query_ids), on a size of embedding, or on more than one class. Ids are positive, never given
+twice in a frame and never used again for something else. Patience is in seconds and memory is bounded. To add one: subclass,
+register, import it in `__init__.py`; the tests under tests/trackers sweep every registered tracker.
 """
 
 from abc import ABC, abstractmethod
@@ -17,8 +17,8 @@ from queryinst_vis.structures import Instances
 class Tracker(ABC):
     """Gives identities to detections.
 
-    min_score: detections below are of no use, so a model need not report them. similarities: the kinds of embeddings it can work with
-    ("cosine": queries as they are; "dot": trained as logits beside a "new object" column).
+    min_score: detections below are of no use, so a model need not report them. similarities: the kinds of embeddings it can work
+    with ("cosine": queries as they are; "dot": trained as logits beside a "new object" column).
     """
 
     similarities: ClassVar[tuple[str, ...]] = ("cosine", "dot")

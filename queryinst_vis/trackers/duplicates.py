@@ -25,7 +25,7 @@ def merge_queries(instances: Instances) -> Instances:
         return instances
     evidence = class_evidence(instances)
     joined = evidence.new_zeros(len(queries), evidence.shape[1])
-    joined.index_reduce_(0, group, evidence, "amax")
+    joined.scatter_reduce_(0, group[:, None].expand_as(evidence), evidence, "amax")
     kept = _best_of_groups(instances.scores, group, len(queries)).sort().values
     merged = instances[kept]
     merged.class_scores = joined[group[kept]]
@@ -41,7 +41,8 @@ def _best_of_groups(scores: Tensor, group: Tensor, num_groups: int) -> Tensor:
 
 
 def suppress_duplicates(instances: Instances, max_iou: float) -> Instances:
-    """Drop every row that overlaps a better one of any class by more than `max_iou`: of masks where there are some, else of boxes.
+    """Drop every row that overlaps a better one of any class by more than `max_iou`: of masks where there are some, else of
+    boxes.
 
     Masks are compared only where boxes overlap by half of that. Order is kept.
     """

@@ -16,6 +16,8 @@ from queryinst_vis.trackers.base import Tracker, check_score_threshold, usable
 from queryinst_vis.trackers.duplicates import merge_queries, suppress_duplicates
 from queryinst_vis.trackers.motion import predict_boxes, update_velocities
 
+MAX_TRACKS = 256  # the latest are kept, whatever the time stamps say
+
 
 @dataclass(slots=True)
 class _Track:
@@ -44,12 +46,12 @@ class IoUTracker(Tracker):
 
     def update(self, instances: Instances, *, time: float) -> Instances:
         found = suppress_duplicates(merge_queries(usable(instances, self.min_score)), max_iou=0.7)
-        self._tracks = [t for t in self._tracks if time - t.seen <= self.patience]
+        self._tracks = [t for t in self._tracks if time - t.seen <= self.patience][-MAX_TRACKS:]
         rows, columns = assign(1 - box_iou(self._expected(time), found.boxes), 1 - self.min_iou)
         found.track_ids = torch.zeros(len(found), dtype=torch.int64)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             track, box = self._tracks[row], found.boxes[column]
-            elapsed = torch.tensor([time - track.seen])
+            elapsed = torch.tensor([max(time - track.seen, 0)])
             track.velocity = update_velocities(track.velocity[None], track.box[None], box[None], elapsed)[0]
             track.box, track.seen = box, time
             found.track_ids[column] = track.id
@@ -64,7 +66,7 @@ class IoUTracker(Tracker):
         if not self._tracks:
             return torch.zeros(0, 4)
         boxes, velocities = torch.stack([t.box for t in self._tracks]), torch.stack([t.velocity for t in self._tracks])
-        return predict_boxes(boxes, velocities, torch.tensor([time - t.seen for t in self._tracks]))
+        return predict_boxes(boxes, velocities, torch.tensor([max(time - t.seen, 0) for t in self._tracks]))
 
     def state_dict(self) -> dict[str, Any]:
         return {"next_id": self._next_id, "tracks": [list(astuple(track)) for track in self._tracks]}

@@ -13,13 +13,13 @@ def centres(boxes: Tensor) -> Tensor:
 
 
 def predict_boxes(boxes: Tensor, velocities: Tensor, elapsed: Tensor) -> Tensor:
-    """Boxes [T, 4] moved along velocities [T, 2] for `elapsed` seconds [T]."""
-    shift = velocities * elapsed.clamp(0, HORIZON)[:, None]
+    """Boxes [T, 4] moved along velocities [T, 2] for `elapsed` >= 0 seconds [T]."""
+    shift = velocities * elapsed.clamp(max=HORIZON)[:, None]
     return boxes + shift.repeat(1, 2)
 
 
 def update_velocities(velocities: Tensor, before: Tensor, now: Tensor, elapsed: Tensor) -> Tensor:
-    """Velocities [T, 2] after boxes went from `before` to `now` [T, 4] in `elapsed` seconds [T]; no time, no change."""
-    gain = 1 - torch.exp(-elapsed.clamp(min=0) / VELOCITY_MEMORY)
+    """Velocities [T, 2] after boxes went from `before` to `now` [T, 4] in `elapsed` >= 0 seconds [T]; no time, no change."""
+    gain = 1 - torch.exp(-elapsed / VELOCITY_MEMORY)
     measured = (centres(now) - centres(before)) / elapsed.clamp(min=1e-6)[:, None]
     return velocities + gain[:, None] * (measured - velocities)

@@ -1,7 +1,7 @@
 """A tracker without training: Hungarian matching on query embeddings, overlap with predicted motion, and class.
 
-Identities are matched as in the online trackers of this field (QueryInst-VIS, IDOL: arXiv 2105.01928, 2207.10661) with raw queries in
-place of a trained head; continuing tracks with low scores is ByteTrack's idea (arXiv 2110.06864).
+Identities are matched as in the online trackers of this field (QueryInst-VIS, IDOL: arXiv 2105.01928, 2207.10661) with raw
+queries in place of a trained head; continuing tracks with low scores is ByteTrack's idea (arXiv 2110.06864).
 """
 
 from typing import Any
@@ -26,10 +26,11 @@ TENTATIVE_MISSES = 2  # frames in a row without a sighting that end a track not 
 class QueryMatchTracker(Tracker):
     """Match detections to tracks by joint cost; wait for lost ones; confirm new ones before they are shown.
 
-    score_threshold: score a new object needs. A detection scored at least (1 + score_threshold) / 2, or in the first frame, is shown
-    at once; others when seen a second time within three frames. low_score: fraction of the threshold down to which a track goes on.
-    patience: seconds a track waits to be seen again. max_cost: joint cost from which two are not the same, in [0, 1]. min_overlap: IoU
-    with the expected box a low-scored detection needs. duplicate_iou: overlap from which two detections are one object.
+    score_threshold: score a new object needs. A detection scored at least (1 + score_threshold) / 2, or in the first frame, is
+    shown at once; others when seen a second time within three frames. low_score: fraction of the threshold down to which a track
+    goes on. patience: seconds a track waits to be seen again. max_cost: joint cost from which two are not the same, in [0, 1].
+    min_overlap: IoU with the expected box a low-scored detection needs. duplicate_iou: overlap from which two detections are one
+    object.
     """
 
     def __init__(

@@ -72,8 +72,8 @@ class TrackTable:
         return predict_boxes(self.boxes, self.velocities, self.elapsed(time))
 
     def elapsed(self, time: float) -> Tensor:
-        """Seconds since each track was seen: float32 [T]."""
-        return (time - self.seen).float()
+        """Seconds since each track was seen: float32 [T]; 0 where time went back."""
+        return (time - self.seen).clamp(min=0).float()
 
     def fit_widths(self, sightings: Sightings) -> None:
         """Make room for the classes of these detections and agree on the embedding size.
@@ -81,8 +81,8 @@ class TrackTable:
         ValueError when living tracks hold embeddings of another size: they cannot be compared.
         """
         if not len(sightings):
-            return
-        if not len(self):
+            sightings.embeds = self.embeds[:0]
+        elif not len(self):
             self.embeds = sightings.embeds[:0]
         elif sightings.embeds.shape[1] != self.embeds.shape[1]:
             raise ValueError(f"embeddings of size {sightings.embeds.shape[1]} follow some of {self.embeds.shape[1]} in one video")
@@ -120,4 +120,4 @@ class TrackTable:
 
 def _gain(elapsed: Tensor, memory: float) -> Tensor:
     """How much the new counts after `elapsed` seconds [P], for smoothing over `memory` seconds: [P, 1]."""
-    return 1 - torch.exp(-elapsed.clamp(min=0) / memory)[:, None]
+    return 1 - torch.exp(-elapsed / memory)[:, None]

@@ -19,6 +19,7 @@ from skimage import data
 
 WIDTH, HEIGHT, FPS, SECONDS = 640, 360, 25, 6.4
 TABLE_TOP = 232  # y of the table's far edge
+SKYLINE_ROWS = slice(132, 300)  # of the camera man's photograph, from the tower to the lawn
 PAN = 24  # pixels by which the background drifts; the table drifts more, the people lie between
 
 
@@ -135,15 +136,16 @@ def cup(*, hue_shift: int = 0) -> Cutout:
 
 def lawn() -> np.ndarray:
     """Background [TABLE_TOP + 20, WIDTH + PAN, 3]: sky, skyline and lawn behind the camera man, mirrored to fill the width."""
-    photograph = data.camera()[112:300]
+    photograph = data.camera()[SKYLINE_ROWS]
     sky = np.zeros((len(photograph) + 2, photograph.shape[1] + 2), np.uint8)
-    cv2.floodFill(photograph.copy(), sky, (400, 0), 0, loDiff=3, upDiff=3, flags=4 | cv2.FLOODFILL_MASK_ONLY | (255 << 8))
+    for seed in ((400, 0), (500, 0)):  # left and right of the tower
+        cv2.floodFill(photograph.copy(), sky, seed, 0, loDiff=3, upDiff=3, flags=4 | cv2.FLOODFILL_MASK_ONLY | (255 << 8))
     columns = [*range(404, 345, -1), *range(345, 512), *range(511, 440, -1)]
     size = (WIDTH + PAN, TABLE_TOP + 20)
     grey = cv2.resize(photograph[:, columns].astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
     sky = cv2.resize(sky[1:-1, 1:-1][:, columns].astype(np.float32) / 255, size)[..., None]
     grey = cv2.GaussianBlur(grey, (0, 0), 1.1)
-    horizon = round((240 - 112) / (300 - 112) * (TABLE_TOP + 20))
+    horizon = round((240 - SKYLINE_ROWS.start) / len(photograph) * (TABLE_TOP + 20))
     rows = np.arange(len(grey))[:, None]
     grass = np.clip((rows - horizon + 6) / 10, 0, 1)[..., None]
     sky = cv2.GaussianBlur(sky, (0, 0), 0.8)[..., None] * (1 - grass)

@@ -1,12 +1,7 @@
-"""Instance annotations in COCO's JSON as a dataset of samples.
+"""Instance annotations in COCO's JSON as a dataset of samples."""
 
-The annotations are kept in a few arrays instead of millions of Python objects, so that worker processes share them; a mask is
-decoded when its image is asked for.
-"""
-
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,43 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from queryinst_vis.data.coco_json import DatasetError, decode_mask, has_mask, read_coco, usable_box
+from queryinst_vis.data.annotation_table import AnnotationTable
+from queryinst_vis.data.coco_json import DatasetError, read_coco
+from queryinst_vis.data.loading import SampleKey
 from queryinst_vis.data.sample import Sample
 from queryinst_vis.data.transforms import Transform
-from queryinst_vis.masks import BitMasks
 from queryinst_vis.registry import DATASETS
-from queryinst_vis.structures import Targets
 
 MIN_SIDE = 32  # training images with a shorter side are left out
-
-
-@dataclass(slots=True)
-class _Packed:
-    """JSON values of A annotations in one buffer; value i is buffer[starts[i] : starts[i + 1]]."""
-
-    buffer: bytes
-    starts: np.ndarray
-
-    @classmethod
-    def pack(cls, values: Iterable[Any]) -> "_Packed":
-        texts = [json.dumps(value).encode() for value in values]
-        return cls(b"".join(texts), np.cumsum([0, *map(len, texts)]))
-
-    def __getitem__(self, index: int) -> Any:
-        return json.loads(self.buffer[self.starts[index] : self.starts[index + 1]])
-
-
-@dataclass(slots=True)
-class _Annotations:
-    """Usable annotations of I images, A in all; those of image i are rows starts[i] : starts[i + 1]."""
-
-    starts: np.ndarray  # int64 [I + 1]
-    ids: np.ndarray  # int64 [A]
-    boxes: np.ndarray  # float32 [A, 4] xyxy, clipped to the image
-    labels: np.ndarray  # int64 [A]
-    is_crowd: np.ndarray  # bool [A]
-    has_mask: np.ndarray  # bool [A]
-    segmentations: _Packed
 
 
 @DATASETS.register_module()
@@ -88,25 +54,29 @@ class CocoDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.image_ids)
 
-    def __getitem__(self, key: int | tuple[int, int, int]) -> Sample:
-        """A sample by index, or by (seed, epoch, index); an index alone means seed 0, epoch 0."""
-        seed, epoch, index = key if isinstance(key, tuple) else (0, 0, key)
-        sample = self.load(index)
-        rng = np.random.default_rng([seed, epoch, index])
+    def __getitem__(self, key: int | SampleKey) -> Sample:
+        """An augmented sample; an index alone means seed 0, epoch 0."""
+        key = SampleKey.of(key)
+        sample, rng = self.load(key.index), key.rng()
         for transform in self.transforms:
             sample = transform(sample, rng)
         sample.image = sample.image.contiguous()  # a crop must not carry the whole image to another process
         return sample
 
+    @property
+    def aspect_ratios(self) -> np.ndarray:
+        """float [I], width / height of each image."""
+        return self.image_hws[:, 1] / self.image_hws[:, 0]
+
     def load(self, index: int) -> Sample:
         """The sample as the file has it, before any transform."""
         index = range(len(self))[index]
-        image_hw = tuple(self.image_hws[index].tolist())
+        height, width = self.image_hws[index].tolist()
         return Sample(
             image=torch.from_numpy(self._read_image(index)).permute(2, 0, 1),
-            targets=self._targets(index, image_hw),
+            targets=replace(self._table.targets(index), annotated_classes=self.annotated_classes),
             image_id=int(self.image_ids[index]),
-            original_hw=image_hw,
+            original_hw=(height, width),
             file_name=self.file_names[index],
         )
 
@@ -134,27 +104,8 @@ class CocoDataset(Dataset[Sample]):
         self.image_ids = np.array([image["id"] for image in images], dtype=np.int64)
         self.image_hws = np.array([(image["height"], image["width"]) for image in images], dtype=np.int64)  # [I, 2]
         self.file_names = [image["file_name"] for image in images]
-        self._annotations = self._pack([by_image[image["id"]] for image in images], labels)
-
-    def _pack(self, groups: list[list[dict[str, Any]]], labels: dict[int, int]) -> _Annotations:
-        kept, boxes, starts = [], [], [0]
-        for group, image_hw in zip(groups, self.image_hws.tolist(), strict=True):
-            for annotation in group:
-                box = usable_box(annotation, tuple(image_hw), name=str(self.annotations_path))
-                if box is not None:
-                    kept.append(annotation)
-                    boxes.append(box)
-            starts.append(len(kept))
-        segmentations = [annotation.get("segmentation") for annotation in kept]
-        return _Annotations(
-            starts=np.array(starts),
-            ids=np.array([annotation["id"] for annotation in kept], dtype=np.int64),
-            boxes=np.array(boxes, dtype=np.float32).reshape(-1, 4),
-            labels=np.array([labels[annotation["category_id"]] for annotation in kept], dtype=np.int64),
-            is_crowd=np.array([bool(annotation.get("iscrowd")) for annotation in kept], dtype=bool),
-            has_mask=np.array([has_mask(s) for s in segmentations], dtype=bool),
-            segmentations=_Packed.pack(segmentations),
-        )
+        groups = [by_image[image["id"]] for image in images]
+        self._table = AnnotationTable.pack(groups, self.image_hws, labels, name=str(self.annotations_path))
 
     def _read_image(self, index: int) -> np.ndarray:
         """uint8 [H, W, 3] RGB."""
@@ -170,32 +121,6 @@ class CocoDataset(Dataset[Sample]):
         if image.shape[:2] != (height, width):
             raise DatasetError(f"{where}: is {image.shape[1]} x {image.shape[0]} pixels, the annotations say {width} x {height}")
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-    def _targets(self, index: int, image_hw: tuple[int, int]) -> Targets:
-        table = self._annotations
-        rows = slice(table.starts[index], table.starts[index + 1])
-        return Targets(
-            boxes=torch.from_numpy(table.boxes[rows].copy()),
-            labels=torch.from_numpy(table.labels[rows].copy()),
-            masks=self._masks(range(rows.start, rows.stop), image_hw),
-            has_mask=torch.from_numpy(table.has_mask[rows].copy()),
-            is_crowd=torch.from_numpy(table.is_crowd[rows].copy()),
-            annotated_classes=self.annotated_classes,
-        )
-
-    def _masks(self, rows: range, image_hw: tuple[int, int]) -> BitMasks | None:
-        table = self._annotations
-        if not table.has_mask[rows.start : rows.stop].any():
-            return None
-        bitmaps = np.zeros((len(rows), *image_hw), dtype=bool)
-        for bitmap, row in zip(bitmaps, rows, strict=True):
-            if table.has_mask[row]:
-                try:
-                    bitmap[:] = decode_mask(table.segmentations[row], image_hw)
-                except (ValueError, TypeError) as error:
-                    where = f"{self.annotations_path}: annotation {table.ids[row]}"
-                    raise DatasetError(f"{where}: its segmentation cannot be read: {error}") from None
-        return BitMasks(torch.from_numpy(bitmaps))
 
 
 def _annotated(names: Sequence[str] | None, classes: tuple[str, ...]) -> Tensor | None:

@@ -24,10 +24,10 @@ from queryinst_vis.structures import Instances
 class CocoMetric(BaseMetric):
     """Average precision on a COCO annotation file, of the classes that are in it and in `classes`.
 
-    annotations: JSON file; classes: the model's names in label order; iou_types: "bbox", "segm" or both; groups: super-categories,
-    and per_class: single classes to report as well (see evaluate_coco); output: where to write the detections, `OUTPUT.bbox.json`
-    and `OUTPUT.segm.json`; format_only: write them and measure nothing, for a test server; prefix: first part of the metrics'
-    names, which are like `coco/segm_AP50`.
+    annotations: JSON file; classes: the model's names in label order; iou_types: "bbox", "segm" or both; groups and per_class:
+    super-categories, and all classes singly, to report as well (see evaluate_coco); output: where to write the detections,
+    `OUTPUT.bbox.json` and `OUTPUT.segm.json`; format_only: write them and measure nothing, for a test server; prefix: first part
+    of the metrics' names, which are like `coco/segm_AP50`.
     """
 
     def __init__(

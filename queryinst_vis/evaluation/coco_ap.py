@@ -33,9 +33,9 @@ def evaluate_coco(
 
     detections: dicts of image_id, category_id, score and bbox (xywh) or segmentation (a run-length code), in pixels of the
     original images. classes: names to average over, None for all of the file.
-    Returns values in [0, 1], -1 where there is nothing to find: AP, AP50, AP75, APs, APm, APl, AR; for each super-category in `groups` (the mean over its classes) `AP_group/NAME` and
-    `AP50_group/NAME`; with `per_class`, `AP_class/NAME` and `AP50_class/NAME`.
-    Raises DatasetError for unusable annotations and for detections of unknown images or categories.
+    Returns values in [0, 1], -1 where there is nothing to find: AP, AP50, AP75, APs, APm, APl, AR; for each super-category in
+    `groups` (the mean over its classes) `AP_group/NAME` and `AP50_group/NAME`; with `per_class`, `AP_class/NAME` and
+    `AP50_class/NAME`. Raises DatasetError for unusable annotations and for detections of unknown images or categories.
     """
     truth = check_coco(annotations, name="annotations") if isinstance(annotations, dict) else read_coco(annotations)
     name = "annotations" if isinstance(annotations, dict) else str(annotations)

@@ -127,7 +127,7 @@ class _Array(np.ndarray):
             raise pickle.UnpicklingError("an array's state is not plain bytes")
         super().__setstate__((1, shape, dtype.value, is_fortran, data))
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> str | tuple[Any, ...]:
         return np.array(self, subok=False).__reduce__()
 
 
@@ -137,7 +137,7 @@ class _History(HistoryBuffer):
     def __setstate__(self, state: dict) -> None:
         log, count = state["_log_history"], state["_count_history"]
         super().__init__(np.asarray(log, float), np.asarray(count), int(state["max_length"]))
-        self.__class__ = HistoryBuffer  # type: ignore[assignment]
+        self.__class__ = HistoryBuffer
 
 
 def _array(kind: type, shape: tuple, code: bytes) -> _Array:

@@ -1,4 +1,4 @@
-"""What all tests share: one thread for torch, a folder of extra data that not everybody has, the skip of tests that need a GPU."""
+"""What all tests share: one thread for torch, extra data that not everybody has, the skip of tests that need a GPU."""
 
 from collections.abc import Callable
 from pathlib import Path

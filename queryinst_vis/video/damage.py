@@ -1,0 +1,103 @@
+"""Counts what is wrong with a video while it is read, and tells it in one line per kind."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+
+from queryinst_vis.video.base import reason
+
+_ONE_PICTURE_PER_PACKET = {"h264", "hevc"}  # other codecs have packets that are never shown
+_UNTOLD_GAP = 1.0  # seconds: headers round, and streams end at different times
+
+
+class Damage:
+    """Packets of one stream, and what they and their pictures lack."""
+
+    def __init__(self, container: "av.container.InputContainer", stream: "av.video.stream.VideoStream") -> None:
+        self._container, self._stream = container, stream
+        self._num_packets = self._num_hidden = self._num_frames = 0
+        self._num_undecodable = self._num_corrupt = self._num_resized = 0
+        self._end = Fraction(0)  # seconds: where the latest packet of any stream ends
+        self._interlaced = self._at_end = False
+        self._broke_off: str | None = None
+        self._last_error = ""
+        self.num_times_moved = 0
+
+    def packets(self) -> Iterator[av.Packet]:
+        """The stream's packets to the end of the file, or to where it cannot be read any further."""
+        demuxed = self._container.demux()
+        while (packet := self._next(demuxed)) is not None:
+            if packet.pts is not None:
+                self._end = max(self._end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            if packet.size and packet.stream_index == self._stream.index:
+                self._num_packets += 1
+                self._num_hidden += packet.is_discard
+                yield packet
+        self._at_end = True
+
+    def _next(self, demuxed: Iterator[av.Packet]) -> av.Packet | None:
+        try:
+            return next(demuxed, None)
+        except (av.FFmpegError, OSError) as error:
+            self._broke_off = reason(error)
+            return None
+
+    def undecodable(self, error: Exception) -> None:
+        """A packet the decoder refused."""
+        self._num_undecodable += 1
+        self._last_error = reason(error)
+
+    def decoded(self, frame: av.VideoFrame) -> None:
+        """A picture that came out."""
+        self._num_frames += 1
+        self._num_corrupt += frame.is_corrupt
+        self._interlaced |= frame.interlaced_frame
+
+    def resized(self, frame: av.VideoFrame) -> None:
+        """A picture of another size than the first."""
+        self._num_resized += 1
+
+    def summary(self) -> str:
+        """All lines as one."""
+        return "; ".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """One line per kind of damage; none for a sound video. What is missing at the end is told when the end was reached."""
+        told = [
+            (self._num_undecodable, f"{_count(self._num_undecodable, 'packet')} could not be decoded ({self._last_error})"),
+            (self._num_silent, f"{_count(self._num_silent, 'packet')} gave no picture"),
+            (self._num_corrupt, f"{_count(self._num_corrupt, 'frame')} decoded with errors"),
+            (self._num_resized, f"{_count(self._num_resized, 'frame')} had another size and were fitted to the first frame's"),
+            (self.num_times_moved, f"{_count(self.num_times_moved, 'frame')} had times that did not grow and were moved"),
+            (self._broke_off, f"reading broke off at {float(self._end):.2f} s ({self._broke_off})"),
+            (self._num_absent, f"the file ends early: {_count(self._num_absent, 'frame')} of {self._stream.frames} are not in it"),
+            (self._ends_early, f"the file ends early: at {float(self._end):.2f} s of {self._duration:.2f} s"),
+        ]
+        return [line for is_so, line in told if is_so]
+
+    @property
+    def _num_silent(self) -> int:
+        if not self._at_end or self._interlaced or self._stream.codec_context.name not in _ONE_PICTURE_PER_PACKET:
+            return 0
+        return max(self._num_packets - self._num_hidden - self._num_undecodable - self._num_frames, 0)
+
+    @property
+    def _num_absent(self) -> int:
+        """Packets that an MP4's table of contents names and the file does not hold."""
+        if not self._at_end or "mp4" not in self._container.format.name:
+            return 0
+        return max(self._stream.frames - self._num_packets, 0)
+
+    @property
+    def _duration(self) -> float:
+        return (self._container.duration or 0) / av.time_base
+
+    @property
+    def _ends_early(self) -> bool:
+        start = max((self._container.start_time or 0) / av.time_base, 0)
+        return self._at_end and not self._num_absent and self._end - start < self._duration - _UNTOLD_GAP
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

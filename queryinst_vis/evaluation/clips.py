@@ -24,6 +24,7 @@ from torch import Tensor
 from queryinst_vis.data.classes import COCO
 from queryinst_vis.errors import UserError
 from queryinst_vis.ops.boxes import box_area, box_iou, clip_boxes
+from queryinst_vis.structures import Instances
 
 MIN_IOU = 0.5
 MIN_GHOST_SECONDS = 1.0
@@ -118,6 +119,12 @@ def _true_frame(frame: Mapping) -> TrueFrame:
 def category_of(class_name: str) -> str:
     """The name annotations use for a class."""
     return "animal" if class_name in _ANIMALS else class_name
+
+
+def shown_frame(instances: Instances, *, time: float, classes: Sequence[str]) -> ShownFrame:
+    """Tracker output at `time` seconds with the names of its classes."""
+    rows = zip(instances.track_ids.tolist(), instances.labels.tolist(), instances.boxes.tolist(), strict=True)
+    return ShownFrame(time, tuple(ShownObject(track_id, classes[label], tuple(box)) for track_id, label, box in rows))
 
 
 def measure_clip(truth: Sequence[TrueFrame], shown: Sequence[ShownFrame], *, categories: Iterable[str]) -> ClipScores:

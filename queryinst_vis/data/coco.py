@@ -70,7 +70,8 @@ class CocoDataset(Dataset[Sample]):
 
     def load(self, index: int) -> Sample:
         """The sample as the file has it, before any transform."""
-        index = range(len(self))[index]
+        if not 0 <= index < len(self):
+            raise IndexError(f"index {index} of {len(self)} images")
         height, width = self.image_hws[index].tolist()
         return Sample(
             image=torch.from_numpy(self._read_image(index)).permute(2, 0, 1),

@@ -44,9 +44,7 @@ def check_coco(content: Any, *, name: str) -> dict[str, list[dict[str, Any]]]:
     """The same for content already parsed; `name` stands for the file in messages."""
     if not isinstance(content, dict):
         raise DatasetError(f"{name}: not COCO annotations: expected an object with images, annotations and categories")
-    tables = {key: content.get(key, [] if key == "annotations" else None) for key in _REQUIRED}
-    for key, rows in tables.items():
-        _check_rows(rows, key, name)
+    tables = {key: _rows(content, key, name) for key in _REQUIRED}
     if not tables["images"]:
         raise DatasetError(f"{name}: lists no image")
     image_ids = {image["id"] for image in tables["images"]}
@@ -60,7 +58,8 @@ def check_coco(content: Any, *, name: str) -> dict[str, list[dict[str, Any]]]:
     return tables
 
 
-def _check_rows(rows: Any, key: str, name: str) -> None:
+def _rows(content: dict[str, Any], key: str, name: str) -> list[dict[str, Any]]:
+    rows = content.get(key, [] if key == "annotations" else None)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DatasetError(f"{name}: not COCO annotations: expected a list of objects under {key!r}")
     seen = set()
@@ -71,6 +70,7 @@ def _check_rows(rows: Any, key: str, name: str) -> None:
         if row["id"] in seen:
             raise DatasetError(f"{name}: the id {row['id']} occurs twice in {key!r}")
         seen.add(row["id"])
+    return rows
 
 
 def usable_box(annotation: dict[str, Any], image_hw: tuple[int, int], *, name: str) -> tuple[float, ...] | None:
@@ -112,7 +112,7 @@ def encode_mask(segmentation: Any, image_hw: tuple[int, int]) -> rle_ops.RLE:
     if size != [height, width]:
         raise ValueError(f"the mask's size {size} is not that of the image, {[height, width]}")
     if not isinstance(counts, list):
-        return segmentation
+        return rle_ops.RLE(size=size, counts=counts)  # type: ignore[typeddict-item]
     if sum(counts) != height * width or min(counts) < 0:
         raise ValueError(f"the mask's runs cover {sum(counts)} pixels, the image has {height * width}")
     return coco_mask.frPyObjects(segmentation, height, width)

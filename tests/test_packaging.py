@@ -19,7 +19,7 @@ from mmengine.config import read_base
 with read_base():
     from queryinst_vis.configs.queryinst_r50_12e_coco import *
 
-max_epochs = 3
+epochs = 3
 """
 
 
@@ -104,7 +104,7 @@ def test_installed_command_tracks_a_video(installed: Path, tmp_path: Path):
 
 def test_config_outside_the_clone_inherits_one_of_ours(installed: Path, tmp_path: Path):
     (tmp_path / "mine.py").write_text(USER_CONFIG)
-    code = "from queryinst_vis.config import load_config; print(load_config('mine.py').max_epochs)"
+    code = "from queryinst_vis.config import load_config; print(load_config('mine.py').epochs)"
     assert run(installed, "python", "-c", code, cwd=tmp_path).split() == ["3"]
 
 

@@ -1,7 +1,7 @@
 """Which sample is loaded when, by whom: everything follows from (seed, epoch, index), so a stopped training goes on exactly.
 
-A batch sampler yields keys instead of indices. A dataset draws its augmentation from the key alone, so neither the number of loader
-workers, nor what was loaded before, nor the number of processes changes a sample.
+A batch sampler yields keys instead of indices. A dataset draws its augmentation from the key alone, so neither the number of
+loader workers, nor what was loaded before, nor the number of processes changes a sample.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,10 +32,11 @@ class SampleKey(NamedTuple):
 
 
 class JoinedDataset(Dataset):
-    """Datasets one after the other. `aspect_ratios`: float [len], width / height of each image."""
+    """Datasets one after the other. aspect_ratios: float [len], width / height of each image; classes: of the first."""
 
     def __init__(self, parts: Sequence[Dataset]) -> None:
         self.parts = list(parts)
+        self.classes = getattr(self.parts[0], "classes", ())
         self.ends = np.cumsum([len(part) for part in self.parts])  # type: ignore[arg-type]
 
     def __len__(self) -> int:
@@ -55,11 +56,11 @@ class JoinedDataset(Dataset):
 
 
 class TrainBatches:
-    """Batch sampler of a training: each epoch all samples in a random order, the same on every process, which takes its share.
+    """Batch sampler of a training: each epoch all samples in a random order, the same in every process, which takes its share.
 
-    batch_size: samples per iteration over all processes. num_samples: length of the dataset. aspect_ratios: width / height of each, to
-    put wide and tall images in different batches, or None to mix them. accumulate: an epoch has a multiple of so many batches.
-    Batches are always full: what is missing at the end of an epoch (or of a group) is filled from its beginning.
+    num_samples: length of the dataset. batch_size: samples per iteration over all processes. aspect_ratios: width / height of
+    each image, to put wide and tall ones in different batches, or None to mix them. accumulate: an epoch has a multiple of so
+    many batches. Batches are always full: what is missing at an epoch's (or a group's) end is filled from its beginning.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class TrainBatches:
         batch_size: int,
         *,
         seed: int,
-        aspect_ratios: Sequence[float] | np.ndarray | None = None,
+        aspect_ratios: np.ndarray | None = None,
         accumulate: int = 1,
         rank: int = 0,
         world_size: int = 1,
@@ -81,7 +82,7 @@ class TrainBatches:
             raise UserError("the training dataset has no image; at least 1 is needed")
         self.batch_size, self.seed, self.accumulate = batch_size, seed, accumulate
         self.rank, self.world_size = rank, world_size
-        is_wide = np.zeros(num_samples, bool) if aspect_ratios is None else np.asarray(aspect_ratios) > 1
+        is_wide = np.zeros(num_samples, bool) if aspect_ratios is None else aspect_ratios > 1
         self._groups = [group for group in (np.flatnonzero(is_wide), np.flatnonzero(~is_wide)) if len(group)]
         self._epoch, self._start = 0, 0
 

@@ -1,0 +1,36 @@
+"""`train CONFIG [key=value ...]`: train a model, or go on where a training stopped."""
+
+import argparse
+from pathlib import Path
+
+from queryinst_vis.config import load_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="a config file, or the name of one that is shipped, e.g. queryinst_r50_12e_coco")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="settings to change, e.g. data_root=/data/coco batch_size=4"
+    )
+    parser.add_argument(
+        "--work-dir", type=Path, help="where checkpoints, weights and logs go (default: work_dirs/NAME_OF_CONFIG)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of the work dir")
+    parser.add_argument("--amp", choices=("bf16", "fp16"), help="mixed precision; the same as amp=...")
+
+
+def run(args: argparse.Namespace) -> int:
+    from queryinst_vis.runner import build_runner
+
+    overrides = [*args.overrides, *([f"amp={args.amp}"] if args.amp else [])]
+    cfg = load_config(args.config, overrides)
+    work_dir = args.work_dir or Path("work_dirs") / Path(args.config).stem
+    runner = build_runner(cfg, work_dir, resume=args.resume)
+    try:
+        runner.train()
+    except KeyboardInterrupt:
+        print(
+            f"\nstopped in iteration {runner.iter + 1}; the same command with --resume goes on from the last checkpoint",
+            flush=True,
+        )
+        return 130
+    return 0

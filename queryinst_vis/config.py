@@ -1,0 +1,261 @@
+"""Config files to objects: mmengine's pure-Python configs, strict overrides, and building leaves first.
+
+A config names classes directly: `model = dict(type=QueryInst, backbone=dict(type=ResNet, depth=50))`. It inherits another inside
+`with read_base():`, ours by `from queryinst_vis.configs.NAME import *` from any folder, be we installed or a clone, neighbours by
+`from .base.NAME import *`. `{data_root}` in a string stands for the setting of that name. Top-level names are the settings of
+training/recipe.py; helper variables start with an underscore.
+"""
+
+import ast
+import difflib
+import importlib.util
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import mmengine.config.config as mmengine_config
+from mmengine import Config
+from mmengine.config.lazy import LazyAttr, LazyObject
+from mmengine.registry import Registry
+
+from queryinst_vis.errors import UserError
+from queryinst_vis.models.base import ImageModel
+from queryinst_vis.registry import DATASETS, METRICS, MODELS, TRACKERS
+from queryinst_vis.training.recipe import Recipe
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+class ConfigError(UserError):
+    """A config file, an override or an argument that does not fit."""
+
+
+# Loading
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The config of a file, or of a name of one we ship, with overrides `key.sub.0=value` (a Python literal, else text).
+
+    Raises ConfigError, in one line: no such file, an error in it, an unknown setting, an override of a key that does not exist.
+    """
+    path = _find(path)
+    settings = _read(path)
+    for name in settings:
+        if name not in Recipe.names():
+            raise ConfigError(f"{path}: {_unknown('setting', name, Recipe.names())}; names of helpers start with an underscore")
+    for override in overrides:
+        settings = _overridden(settings, override)
+    settings = _filled(settings, str(settings.get("data_root", Recipe.data_root)))
+    return Config(settings, filename=str(path))
+
+
+def configs_folder() -> Path:
+    """Where our configs lie: in the package when it was installed, beside it in a clone."""
+    folder = next((f for f in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if f.is_dir()), None)
+    if folder is None:
+        raise ConfigError(f"no configs folder in {_PACKAGE} or beside it")
+    return folder
+
+
+def _find(path: str | Path) -> Path:
+    path = Path(path).expanduser()
+    if path.is_file():
+        return path
+    if path.suffix or len(path.parts) != 1:
+        raise ConfigError(f"{path}: no such config file")
+    shipped = {file.stem: file for file in configs_folder().glob("*.py")}
+    if path.name not in shipped:
+        raise ConfigError(_unknown("config", path.name, shipped))
+    return shipped[path.name]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Settings of a file, imports done, helpers left out."""
+    try:
+        config = Config.fromfile(str(path), lazy_import=True)
+        return {k: _imported(v) for k, v in config._to_lazy_dict().items() if not k.startswith("_")}
+    except SyntaxError as error:
+        raise ConfigError(f"{error.filename or path}, line {error.lineno}: {error.msg}") from error
+    except Exception as error:  # a config is a program: anything may happen in it
+        raise ConfigError(f"{_place(error, path)}: {type(error).__name__}: {str(error).strip().splitlines()[0]}") from error
+
+
+def _place(error: BaseException, path: Path) -> str:
+    """The config file and line where an error rose."""
+    place, trace = str(path), error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name == "<module>" and "LazyObject" in trace.tb_frame.f_globals:
+            place = f"{trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def _imported(value: Any) -> Any:
+    """The same with every lazy import done."""
+    return _mapped(value, lambda leaf: leaf.build() if isinstance(leaf, LazyObject | LazyAttr) else leaf)
+
+
+def _filled(value: Any, data_root: str) -> Any:
+    return _mapped(value, lambda leaf: leaf.replace("{data_root}", data_root) if isinstance(leaf, str) else leaf)
+
+
+def _mapped(value: Any, function: Callable[[Any], Any]) -> Any:
+    """Nested dicts, lists and tuples with `function` applied to what they hold."""
+    if isinstance(value, dict):
+        return {key: _mapped(item, function) for key, item in dict.items(value)}
+    if type(value) in (list, tuple):
+        return type(value)(_mapped(item, function) for item in value)
+    return function(value)
+
+
+def _package_folder(package: str) -> str:
+    """Where `package.module` configs are looked for. Replaces mmengine's, which needs pkg_resources (gone from setuptools 82)."""
+    if package == _PACKAGE.name:
+        return str(configs_folder().parent)
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError(f"the package {package} is not installed")
+    return next(iter(spec.submodule_search_locations))
+
+
+mmengine_config.get_installed_path = _package_folder
+
+
+# Overrides
+
+
+def _overridden(settings: dict[str, Any], override: str) -> dict[str, Any]:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"override {override!r}: expected key=value, e.g. batch_size=8")
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    names = key.split(".")
+    if names[0] not in settings and names[0] in Recipe.names():
+        settings = settings | {names[0]: {} if len(names) > 1 else None}
+    return _replaced(settings, names, value, key)
+
+
+def _replaced(node: Any, names: list[str], value: Any, key: str) -> Any:
+    """A copy of `node` in which the item at `names` is `value`. key: the whole path, for errors."""
+    if not names:
+        return value
+    name, *rest = names
+    if isinstance(node, dict):
+        if name not in node and (rest or name not in _arguments_of(node.get("type"))):
+            raise ConfigError(f"override {key}: " + _unknown("key", name, [*node, *_arguments_of(node.get("type"))]))
+        return dict(node) | {name: _replaced(node.get(name), rest, value, key)}
+    if isinstance(node, list | tuple):
+        if not name.isdecimal() or int(name) >= len(node):
+            raise ConfigError(f"override {key}: {name!r} is no index of a list of {len(node)} (from 0)")
+        index = int(name)
+        return type(node)([*node[:index], _replaced(node[index], rest, value, key), *node[index + 1 :]])
+    raise ConfigError(f"override {key}: there is nothing below the value {node!r}")
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """One line on a name that does not exist: the nearest one, or all."""
+    known = sorted(set(known))
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"no {kind} {name!r}; " + (f"the nearest is {near[0]!r}" if near else f"there are: {', '.join(known) or 'none'}")
+
+
+# Building
+
+
+def build(config: Any) -> Any:
+    """Objects of nested dicts with `type` (a class or a registered name), leaves first; an ImageModel remembers its architecture.
+
+    Raises ConfigError for an argument that the class does not have, one that is missing, and values that it refuses.
+    """
+    return _built(config, _class_of)
+
+
+def build_from_json(config: dict[str, Any]) -> ImageModel:
+    """The model that `to_json` described. Builds only what is registered in MODELS, so a file cannot name any other code."""
+    model = _built(config, lambda name: _registered(name, (MODELS,)))
+    if not isinstance(model, ImageModel):
+        raise ConfigError(f"the architecture describes a {type(model).__name__}, expected an image model")
+    return model
+
+
+def construct(cls: Callable[..., Any], arguments: dict[str, Any], *positional: Any) -> Any:
+    """cls(*positional, **arguments), with one-line errors for names that do not fit."""
+    name = getattr(cls, "__name__", str(cls))
+    known = _arguments_of(cls)
+    if unknown := [argument for argument in arguments if known and argument not in known]:
+        raise ConfigError(f"{name}: {_unknown('argument', unknown[0], known)}")
+    try:
+        inspect.signature(cls).bind(*positional, **arguments)
+    except TypeError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    try:
+        return cls(*positional, **arguments)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from error
+
+
+def to_json(config: Any) -> Any:
+    """The config as plain JSON values, classes by their names in MODELS. Raises ConfigError for what has no such form."""
+    if isinstance(config, dict):
+        return {key: _registered_name(value) if key == "type" else to_json(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [to_json(item) for item in config]
+    if config is None or isinstance(config, bool | int | float | str):
+        return config
+    raise ConfigError(f"{config!r} in a model's config cannot be written to its weights file: use numbers, text, lists and dicts")
+
+
+def _built(config: Any, class_of: Callable[[Any], Any]) -> Any:
+    if isinstance(config, list | tuple):
+        return type(config)(_built(item, class_of) for item in config)
+    if not isinstance(config, dict):
+        return config
+    arguments = {key: _built(value, class_of) for key, value in config.items() if key != "type"}
+    if "type" not in config:
+        return arguments
+    built = construct(class_of(config["type"]), arguments)
+    if isinstance(built, ImageModel):
+        built.architecture = to_json(config)
+    return built
+
+
+def _arguments_of(cls: Any) -> list[str]:
+    """Names of the arguments, [] when they are not known."""
+    if not callable(cls):
+        return []
+    parameters = inspect.signature(cls).parameters.values()
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+
+
+def _class_of(kind: Any) -> Any:
+    if isinstance(kind, str):
+        return _registered(kind, (MODELS, TRACKERS, DATASETS, METRICS))
+    if not callable(kind):
+        raise ConfigError(f"type={kind!r}: must be a class or a registered name")
+    return kind
+
+
+def _registered(name: Any, registries: Sequence[Registry]) -> Any:
+    known: dict[str, Any] = {}
+    for registry in registries:
+        registry.import_from_location()
+        known |= registry.module_dict
+    if not isinstance(name, str) or name not in known:
+        raise ConfigError(_unknown("registered class", str(name), known))
+    return known[name]
+
+
+def _registered_name(kind: Any) -> str:
+    if isinstance(kind, str):
+        return kind
+    MODELS.import_from_location()
+    for name, cls in MODELS.module_dict.items():
+        if cls is kind:
+            return name
+    raise ConfigError(f"{getattr(kind, '__name__', kind)} is not registered: put @MODELS.register_module() before the class")

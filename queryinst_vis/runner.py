@@ -1,0 +1,205 @@
+"""A config to a running training: mmengine's Runner over built objects, so nothing is looked up by name while it runs."""
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from mmengine import Config
+from mmengine.evaluator import Evaluator
+from mmengine.hooks import LoggerHook
+from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel
+from mmengine.runner import Runner
+from mmengine.visualization import LocalVisBackend, TensorboardVisBackend, Visualizer
+from torch import nn
+from torch.utils.data import Dataset
+
+from queryinst_vis.checkpoint import load_weights
+from queryinst_vis.config import build, construct
+from queryinst_vis.data.loading import JoinedDataset, SampleLoader, TestBatches, TrainBatches
+from queryinst_vis.errors import UserError
+from queryinst_vis.models.base import ImageModel
+from queryinst_vis.safe_load import safe_load
+from queryinst_vis.training.checkpoints import Checkpoints, ExportWeights, checkpoints
+from queryinst_vis.training.ema import AveragedWeights
+from queryinst_vis.training.hooks import Console, StopAtNonFiniteLoss
+from queryinst_vis.training.loops import EvaluationLoop, TrainLoop
+from queryinst_vis.training.model import TrainingModel
+from queryinst_vis.training.optimizer import build_optimizer
+from queryinst_vis.training.recipe import Recipe
+
+
+class TrainRunner(Runner):
+    """mmengine's Runner; reads checkpoints without running their code, trains on several CPUs too, leaves the console alone."""
+
+    def load_checkpoint(self, filename: str, map_location: Any = "cpu", strict: bool = True, revise_keys: Sequence = ()) -> dict:
+        checkpoint = safe_load(filename)
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        getattr(self.model, "module", self.model).load_state_dict(checkpoint["state_dict"])
+        return checkpoint
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        if not self.distributed:
+            return super().wrap_model(model_wrapper_cfg, model)
+        # A batch without objects on one process leaves parameters there without gradient.
+        return MMDistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
+
+    def build_logger(self, log_level: int | str = "INFO", log_file: str | None = None, **options: Any) -> MMLogger:
+        logger = super().build_logger(log_level, log_file, **options)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.setLevel(logging.ERROR)  # mmengine warns of itself
+        return logger
+
+    def _log_env(self, env_cfg: dict) -> None:
+        self.logger.info(f"torch {torch.__version__}, seed {self.seed}, {self.world_size} processes")
+
+    def dump_config(self) -> None:
+        """Nothing: build_runner() has written the config with its overrides."""
+
+
+def build_runner(cfg: Config, work_dir: str | Path, *, resume: bool = False) -> Runner:
+    """A training that is ready to `train()`; joins the other processes when started by torchrun.
+
+    resume: go on from the newest checkpoint in `work_dir`, or begin when there is none. Raises UserError for settings that do not
+    fit, and when a training without `resume` would overwrite another one's checkpoints.
+    """
+    recipe: Recipe = construct(Recipe, dict(cfg))
+    recipe.require("train_dataset", "optimizer", "schedule")
+    work_dir = Path(work_dir)
+    newest = _newest_checkpoint(work_dir, resume=resume)
+    device, rank, world_size = _join_processes()
+    loader = _train_loader(recipe, rank=rank, world_size=world_size)
+    model = build_model(recipe, classes=getattr(loader.dataset, "classes", ()))
+    optimizer = build_optimizer(recipe, model.to(device))
+    schedule = build(recipe.schedule)
+    averaged = AveragedWeights(recipe.ema, accumulate=recipe.accumulate) if recipe.ema else None
+    runner = TrainRunner(
+        TrainingModel(model),
+        str(work_dir),
+        train_dataloader=loader,
+        train_cfg={"type": TrainLoop, "max_epochs": recipe.epochs, "val_interval": recipe.val_every},
+        optim_wrapper=optimizer,
+        param_scheduler=schedule.schedulers(optimizer, epochs=recipe.epochs, iters_per_epoch=len(loader)),
+        **_validation(recipe, rank=rank, world_size=world_size),
+        default_hooks={"logger": LoggerHook(interval=recipe.log_every), "sampler_seed": None, "checkpoint": None},
+        custom_hooks=_hooks(recipe, work_dir, averaged, iters_per_epoch=len(loader)),
+        load_from=newest and str(newest),
+        resume=newest is not None,
+        launcher="pytorch" if world_size > 1 else "none",
+        env_cfg={},
+        visualizer=_visualizer(),
+        randomness={"seed": recipe.seed},
+        experiment_name=work_dir.name,
+    )
+    if rank == 0:
+        _write_config(cfg, work_dir / "config.json")
+    return runner
+
+
+def build_model(recipe: Recipe, *, classes: Sequence[str] = ()) -> ImageModel:
+    """The recipe's model with its initial weights and what it is to know of itself. classes: names unless the recipe says."""
+    model = build(recipe.model)
+    if not isinstance(model, ImageModel):
+        raise UserError(f"model builds a {type(model).__name__}, expected an ImageModel")
+    if recipe.info:
+        model.info = build(recipe.info)
+    model.info.classes = tuple(model.info.classes or classes)
+    if recipe.load_from:
+        print(load_weights(model, recipe.load_from, allow_shape_mismatch=recipe.allow_shape_mismatch))
+    return model
+
+
+def build_dataset(specs: Any) -> Dataset:
+    """The dataset of a config, several joined to one."""
+    built = build(specs)
+    if not isinstance(built, list | tuple):
+        return built
+    if len(built) == 1:
+        return built[0]
+    return JoinedDataset(built)
+
+
+def validation_loader(recipe: Recipe, *, rank: int = 0, world_size: int = 1) -> SampleLoader:
+    """Every validation sample once."""
+    dataset = build_dataset(recipe.val_dataset)
+    batches = TestBatches(len(dataset), recipe.val_batch_size, rank=rank, world_size=world_size)  # type: ignore[arg-type]
+    return SampleLoader(dataset, batches, num_workers=recipe.num_workers)
+
+
+def _train_loader(recipe: Recipe, *, rank: int, world_size: int) -> SampleLoader:
+    dataset = build_dataset(recipe.train_dataset)
+    batches = TrainBatches(
+        len(dataset),  # type: ignore[arg-type]
+        recipe.batch_size,
+        seed=recipe.seed,
+        aspect_ratios=dataset.aspect_ratios if recipe.group_by_shape else None,  # type: ignore[attr-defined]
+        accumulate=recipe.accumulate,
+        rank=rank,
+        world_size=world_size,
+    )
+    return SampleLoader(dataset, batches, num_workers=recipe.num_workers)
+
+
+def _validation(recipe: Recipe, *, rank: int, world_size: int) -> dict[str, Any]:
+    """The Runner's arguments for validation, none without a validation dataset."""
+    if not recipe.val_dataset:
+        return {}
+    recipe.require("val_metric")
+    return {
+        "val_dataloader": validation_loader(recipe, rank=rank, world_size=world_size),
+        "val_cfg": {"type": EvaluationLoop},
+        "val_evaluator": Evaluator(build(recipe.val_metric)),
+    }
+
+
+def _hooks(recipe: Recipe, work_dir: Path, averaged: AveragedWeights | None, *, iters_per_epoch: int) -> list:
+    interval = recipe.checkpoint_every and -(-recipe.checkpoint_every // recipe.accumulate) * recipe.accumulate
+    identity = {"seed": recipe.seed, "epochs": recipe.epochs, "iterations per epoch": iters_per_epoch}
+    return [
+        StopAtNonFiniteLoss(),
+        *([averaged] if averaged else []),
+        Console(recipe.log_every),
+        Checkpoints(work_dir, interval=interval, keep=recipe.keep_checkpoints, identity=identity),
+        ExportWeights(work_dir, metric=recipe.best_metric, averaged=averaged),
+    ]
+
+
+def _newest_checkpoint(work_dir: Path, *, resume: bool) -> Path | None:
+    found = checkpoints(work_dir)
+    if found and not resume:
+        raise UserError(
+            f"{work_dir} holds {found[-1].name} of an earlier training; go on with --resume, or choose another --work-dir"
+        )
+    return found[-1] if found else None
+
+
+def _join_processes() -> tuple[torch.device, int, int]:
+    """Device, rank and number of processes; starts torch.distributed under torchrun."""
+    has_gpu = torch.cuda.is_available()
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
+        if has_gpu:
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl" if has_gpu else "gloo")
+    device = torch.device("cuda", torch.cuda.current_device()) if has_gpu else torch.device("cpu")
+    if dist.is_initialized():
+        return device, dist.get_rank(), dist.get_world_size()
+    return device, 0, 1
+
+
+def _write_config(cfg: Config, path: Path) -> None:
+    """The settings with all overrides, for the record; classes by their full names."""
+    text = json.dumps(cfg.to_dict(), indent=1, default=lambda item: f"{item.__module__}.{item.__qualname__}")
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _visualizer() -> dict[str, Any]:
+    """Curves as JSON lines, and for TensorBoard where it is installed."""
+    backends = [LocalVisBackend] + ([TensorboardVisBackend] if find_spec("tensorboard") else [])
+    return {"type": Visualizer, "vis_backends": [{"type": backend} for backend in backends]}

@@ -1,0 +1,1 @@
+"""What a training is made of: its settings, the loop, schedules, hooks. `queryinst_vis.runner` puts it together."""

@@ -1,0 +1,104 @@
+"""Checkpoints to resume from, and the weights that a training is for: `best.safetensors` and `last.safetensors`.
+
+A checkpoint `iter_N.pth` holds all that N iterations left behind; it appears under its name only when it is complete.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from queryinst_vis.checkpoint import save_weights
+from queryinst_vis.errors import UserError
+from queryinst_vis.models.base import ImageModel
+from queryinst_vis.training.ema import AveragedWeights
+from queryinst_vis.training.hooks import say
+from queryinst_vis.training.model import image_model
+
+
+class ResumeError(UserError):
+    """A checkpoint of another training than the one to be resumed."""
+
+
+def checkpoints(work_dir: Path) -> list[Path]:
+    """Checkpoints of a folder, oldest first."""
+    return sorted(work_dir.glob("iter_*.pth"), key=lambda path: int(path.stem.removeprefix("iter_")))
+
+
+class Checkpoints(Hook):
+    """Saves at the end of each epoch and every `interval` iterations, and keeps the newest `keep`.
+
+    interval: a multiple of the iterations per step, so that no gradient is lost. identity: what must be the same when resumed
+    (seed, epochs, iterations per epoch); written into the checkpoint and compared.
+    """
+
+    priority = "VERY_LOW"  # after the schedule's step and the averaging
+
+    def __init__(self, work_dir: Path, *, interval: int | None, keep: int, identity: dict[str, Any]) -> None:
+        self.work_dir, self.interval, self.keep, self.identity = work_dir, interval, keep, identity
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: dict | None = None) -> None:
+        is_last_of_epoch = batch_idx + 1 == len(runner.train_dataloader)
+        if self.interval and (runner.iter + 1) % self.interval == 0 and not is_last_of_epoch:
+            self._save(runner, runner.iter + 1, by_epoch=False)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        self._save(runner, runner.iter, by_epoch=True)
+
+    def _save(self, runner: Runner, iteration: int, *, by_epoch: bool) -> None:
+        if runner.rank:
+            return
+        name = f"iter_{iteration}.pth"
+        runner.save_checkpoint(str(self.work_dir), f"{name}.part", by_epoch=by_epoch)
+        os.replace(self.work_dir / f"{name}.part", self.work_dir / name)
+        for old in checkpoints(self.work_dir)[: -self.keep]:
+            old.unlink(missing_ok=True)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        checkpoint["identity"] = self.identity
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        for name, value in self.identity.items():
+            saved = checkpoint.get("identity", {}).get(name)
+            if saved != value:
+                raise ResumeError(
+                    f"cannot resume: the checkpoint has {name}={saved}, the config {name}={value}; use another --work-dir"
+                )
+
+
+class ExportWeights(Hook):
+    """Writes `best.safetensors` after a validation that is better than all before, and `last.safetensors` at the end.
+
+    metric: the name whose highest value is best; None: the first. The averaged weights are written when there are any.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(self, work_dir: Path, *, metric: str | None, averaged: AveragedWeights | None) -> None:
+        self.work_dir, self.metric, self.averaged = work_dir, metric, averaged
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        if runner.rank or not metrics:
+            return
+        name = self.metric or next(iter(metrics))
+        if name not in metrics:
+            raise UserError(f"best_metric={name!r}: the validation gave {', '.join(metrics)}")
+        record = self.work_dir / "best.json"
+        best = json.loads(record.read_text())["value"] if record.exists() else -float("inf")
+        if metrics[name] > best:
+            self._write(image_model(runner.model), "best.safetensors")  # during validation this is the averaged model
+            content = {"metric": name, "value": metrics[name], "epoch": runner.epoch, "iteration": runner.iter}
+            record.write_text(json.dumps(content) + "\n")
+            say(runner, f"best {name} so far, saved {self.work_dir / 'best.safetensors'}")
+
+    def after_train(self, runner: Runner) -> None:
+        if runner.rank == 0:
+            model = self.averaged.model if self.averaged else image_model(runner.model)
+            self._write(model, "last.safetensors")  # type: ignore[arg-type]
+            say(runner, f"saved {self.work_dir / 'last.safetensors'}")
+
+    def _write(self, model: ImageModel, name: str) -> None:
+        save_weights(model, self.work_dir / name)

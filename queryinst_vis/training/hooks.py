@@ -1,0 +1,72 @@
+"""What happens around the iterations: a line on the console, a stop at a loss that is no number."""
+
+import math
+import textwrap
+import time
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from queryinst_vis.data.sample import Sample
+from queryinst_vis.errors import UserError
+
+
+class NonFiniteLossError(UserError):
+    """The loss became infinite or no number."""
+
+
+class StopAtNonFiniteLoss(Hook):
+    """Ends the training, before anything is saved, and names the images."""
+
+    priority = "VERY_HIGH"
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: list[Sample], outputs: dict) -> None:  # type: ignore[override]
+        bad = [name for name, value in outputs.items() if not math.isfinite(float(value.detach()))]
+        if bad:
+            images = ", ".join(f"{sample.file_name} (id {sample.image_id})" for sample in data_batch)
+            raise NonFiniteLossError(
+                f"iteration {runner.iter + 1}: {', '.join(bad)} {'is' if len(bad) == 1 else 'are'} not finite. Images: {images}. "
+                "Check their annotations, or lower optimizer.lr; --resume goes on from the last checkpoint"
+            )
+
+
+class Console(Hook):
+    """One short line every `interval` iterations and after a validation; everything else stands in the log file."""
+
+    priority = "LOW"
+
+    def __init__(self, interval: int) -> None:
+        self.interval = interval
+        self._val_start = 0.0
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: dict | None = None) -> None:
+        if (runner.iter + 1) % self.interval and runner.iter + 1 != runner.max_iters:
+            return
+        scalars = runner.message_hub.log_scalars
+        window = min(self.interval, batch_idx + 1)
+        say(
+            runner,
+            f"epoch {runner.epoch + 1}/{runner.max_epochs}  iteration {runner.iter + 1}/{runner.max_iters}  "
+            f"loss {scalars['train/loss'].mean(window):.4f}  lr {scalars['train/lr'].current():.2e}  "
+            f"{scalars['train/time'].mean(window):.2f} s/it  left {clock(runner.message_hub.get_info('eta', 0))}",
+        )
+
+    def before_val(self, runner: Runner) -> None:
+        self._val_start = time.monotonic()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        values = "  ".join(f"{name} {value:.4g}" for name, value in (metrics or {}).items())
+        say(runner, f"validation in {clock(time.monotonic() - self._val_start)}")
+        say(runner, textwrap.fill(values, 120, initial_indent="  ", subsequent_indent="  "))
+
+
+def say(runner: Runner, text: str) -> None:
+    """A line for the person who watches, from the first process only."""
+    if runner.rank == 0:
+        print(text, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes, seconds as h:mm:ss."""
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

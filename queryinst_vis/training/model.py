@@ -1,0 +1,45 @@
+"""An image model as mmengine's Runner wants it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.model import BaseDataPreprocessor, BaseModel
+from torch import Tensor
+
+from queryinst_vis.data.sample import Sample
+from queryinst_vis.models.base import ImageModel
+from queryinst_vis.structures import Instances
+
+
+class _AsArgument(BaseDataPreprocessor):
+    """Hands the loader's list to `forward` as one argument."""
+
+    def forward(self, data: Sequence[Sample], training: bool = False) -> dict[str, Any]:
+        return {"samples": data}
+
+
+class TrainingModel(BaseModel):
+    """Samples from the loader to losses or detections; padding and normalising happen on the model's device."""
+
+    def __init__(self, model: ImageModel) -> None:
+        super().__init__(data_preprocessor=_AsArgument())
+        self.model = model
+
+    def forward(self, samples: Sequence[Sample], mode: str) -> dict[str, Tensor] | list[Instances]:
+        """mode "loss": named scalars; "predict": instances of each sample in the pixels of its file."""
+        device = self.model.device
+        images = [sample.image.to(device, non_blocking=True) for sample in samples]
+        batch = self.model.preprocess.collate(images, original_sizes=[sample.original_hw for sample in samples])
+        if mode == "loss":
+            return self.model.loss(batch, [sample.targets.to(device) for sample in samples])
+        if mode == "predict":
+            return self.model.postprocess(self.model(batch.tensor, batch.tensor.new_tensor(batch.sizes)), batch)
+        raise ValueError(f"mode {mode!r} is not loss or predict")
+
+    def init_weights(self) -> None:
+        """Nothing: an image model initialises itself, and may have been given weights since."""
+
+
+def image_model(model: Any) -> ImageModel:
+    """The image model inside a TrainingModel, which may be wrapped for distributed training."""
+    return getattr(model, "module", model).model

@@ -1,0 +1,50 @@
+"""Learning rates over a training: linear warm-up, then steps or a half cosine (spec of QueryInst, "Optimisation")."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmengine.optim import CosineAnnealingLR, LinearLR, MultiStepLR, OptimWrapper
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+
+from queryinst_vis.errors import UserError
+
+
+@dataclass(kw_only=True)
+class MultiStep:
+    """Times `gamma` after each of these epochs; the first `warmup_iters` iterations rise from `warmup_start` of the rate."""
+
+    milestones: Sequence[int]
+    gamma: float = 0.1
+    warmup_iters: int = 1000
+    warmup_start: float = 0.001
+
+    def schedulers(self, optimizer: OptimWrapper, *, epochs: int, iters_per_epoch: int) -> list[_ParamScheduler]:
+        steps = MultiStepLR(optimizer, milestones=list(self.milestones), gamma=self.gamma, end=epochs, by_epoch=True)
+        return [*_warm_up(optimizer, self.warmup_iters, self.warmup_start), steps]
+
+
+@dataclass(kw_only=True)
+class Cosine:
+    """After the warm-up half a cosine down to `final` of the rate at the last iteration."""
+
+    final: float = 0.01
+    warmup_iters: int = 1000
+    warmup_start: float = 0.001
+
+    def schedulers(self, optimizer: OptimWrapper, *, epochs: int, iters_per_epoch: int) -> list[_ParamScheduler]:
+        total = epochs * iters_per_epoch
+        if self.warmup_iters >= total:
+            raise UserError(f"schedule.warmup_iters={self.warmup_iters}: must be below the training's {total} iterations")
+        fall = CosineAnnealingLR(
+            optimizer,
+            T_max=total - self.warmup_iters,
+            eta_min_ratio=self.final,
+            begin=self.warmup_iters,
+            end=total,
+            by_epoch=False,
+        )
+        return [*_warm_up(optimizer, self.warmup_iters, self.warmup_start), fall]
+
+
+def _warm_up(optimizer: OptimWrapper, iters: int, start: float) -> list[_ParamScheduler]:
+    return [LinearLR(optimizer, start_factor=start, end=iters, by_epoch=False)] if iters else []

@@ -47,15 +47,27 @@ def check_coco(content: Any, *, name: str) -> dict[str, list[dict[str, Any]]]:
     tables = {key: _rows(content, key, name) for key in _REQUIRED}
     if not tables["images"]:
         raise DatasetError(f"{name}: lists no image")
+    for image in tables["images"]:
+        if not all(isinstance(image[side], int) and image[side] > 0 for side in ("width", "height")):
+            raise DatasetError(f"{name}: image {image['id']}: width and height must be whole numbers above 0")
     image_ids = {image["id"] for image in tables["images"]}
     category_ids = {category["id"] for category in tables["categories"]}
     for annotation in tables["annotations"]:
-        where = f"{name}: annotation {annotation['id']} of image {annotation['image_id']}"
-        if annotation["image_id"] not in image_ids:
-            raise DatasetError(f"{where}: the file lists no image of that id")
-        if annotation["category_id"] not in category_ids:
-            raise DatasetError(f"{where}: unknown category {annotation['category_id']}, the file lists {sorted(category_ids)}")
+        problem = _problem(annotation, image_ids, category_ids)
+        if problem:
+            raise DatasetError(f"{name}: annotation {annotation['id']} of image {annotation['image_id']}: {problem}")
     return tables
+
+
+def _problem(annotation: dict[str, Any], image_ids: set[int], category_ids: set[int]) -> str | None:
+    if annotation["image_id"] not in image_ids:
+        return "the file lists no image of that id"
+    if annotation["category_id"] not in category_ids:
+        return f"unknown category {annotation['category_id']}, the file lists {sorted(category_ids)}"
+    segmentation = annotation.get("segmentation") or []
+    if not isinstance(segmentation, dict | list) or not all(isinstance(part, str | list) for part in segmentation):
+        return "segmentation must be a list of polygons [x, y, x, y, ...] or a run-length code {size, counts}"
+    return None
 
 
 def _rows(content: dict[str, Any], key: str, name: str) -> list[dict[str, Any]]:
@@ -67,6 +79,8 @@ def _rows(content: dict[str, Any], key: str, name: str) -> list[dict[str, Any]]:
         missing = [field for field in _REQUIRED[key] if field not in row]
         if missing:
             raise DatasetError(f"{name}: entry {position} of {key!r} (id {row.get('id')}) has no {missing[0]!r}")
+        if not isinstance(row["id"], int):
+            raise DatasetError(f"{name}: entry {position} of {key!r}: the id must be a whole number, got {row['id']!r}")
         if row["id"] in seen:
             raise DatasetError(f"{name}: the id {row['id']} occurs twice in {key!r}")
         seen.add(row["id"])
@@ -111,11 +125,10 @@ def encode_mask(segmentation: Any, image_hw: tuple[int, int]) -> rle_ops.RLE:
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if size != [height, width]:
         raise ValueError(f"the mask's size {size} is not that of the image, {[height, width]}")
-    if not isinstance(counts, list):
-        return rle_ops.RLE(size=size, counts=counts)  # type: ignore[typeddict-item]
-    if sum(counts) != height * width or min(counts) < 0:
-        raise ValueError(f"the mask's runs cover {sum(counts)} pixels, the image has {height * width}")
-    return coco_mask.frPyObjects(segmentation, height, width)
+    runs = np.array(counts) if isinstance(counts, list) else _runs(counts)
+    if runs.sum() != height * width or runs.min() < 0:  # pycocotools would leave the rest of the picture uninitialised
+        raise ValueError(f"the mask's runs cover {runs.sum()} pixels, the image has {height * width}")
+    return coco_mask.frPyObjects(segmentation, height, width) if isinstance(counts, list) else segmentation
 
 
 def decode_mask(segmentation: Any, image_hw: tuple[int, int]) -> np.ndarray:
@@ -128,3 +141,21 @@ def _polygons(segmentation: Any) -> list[list[float]]:
     if not isinstance(segmentation, list):
         return []
     return [polygon for polygon in segmentation if len(polygon) >= 6 and len(polygon) % 2 == 0]
+
+
+def _runs(counts: Any) -> np.ndarray:
+    """Lengths of a compressed code: digits of base 32 from character 48 on, lowest first; each length after the third as the
+    difference to the one before the last."""
+    if not isinstance(counts, str) or not counts.isascii():
+        raise ValueError(f"counts must be a list of numbers or a text, got {type(counts).__name__}")
+    digits = np.frombuffer(counts.encode(), dtype=np.uint8).astype(np.int64) - 48
+    is_last = digits & 32 == 0
+    if not len(digits) or not is_last[-1]:
+        raise ValueError("its code ends too early")
+    starts = np.flatnonzero(np.concatenate([[True], is_last[:-1]]))
+    places = np.arange(len(digits)) - np.repeat(starts, np.diff([*starts, len(digits)]))
+    values = np.add.reduceat((digits & 31) << 5 * places, starts)
+    negative = digits[is_last] & 16 != 0
+    values[negative] -= 1 << 5 * (places[is_last][negative] + 1)
+    values[1::2], values[2::2] = np.cumsum(values[1::2]), np.cumsum(values[2::2])
+    return values

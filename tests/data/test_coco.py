@@ -146,9 +146,13 @@ def test_training_leaves_out_small_and_empty_images(make_coco):
         ({"bbox": BOX, "category_id": 99}, r"annotation 100 of image 10: unknown category 99"),
         ({"bbox": BOX, "image_id": 99}, r"annotation 100 of image 99: the file lists no image"),
         ({}, r"entry 0 of 'annotations' \(id 100\) has no 'bbox'"),
+        (
+            {"bbox": BOX, "segmentation": [1, 2, 3, 4, 5, 6]},
+            r"annotation 100 of image 10: segmentation must be a list of polygons",
+        ),
         ({"bbox": BOX, "segmentation": {"size": [4, 4], "counts": [16]}}, r"annotation 100: .* size \[4, 4\]"),
         ({"bbox": BOX, "segmentation": {"size": [40, 60], "counts": [3, 9]}}, r"annotation 100: .* cover 12 pixels"),
-        ({"bbox": BOX, "segmentation": {"size": [40, 60], "counts": "52203"}}, r"annotation 100: .* cover 18 pixels"),
+        ({"bbox": BOX, "segmentation": {"size": [40, 60], "counts": "52203"}}, r"annotation 100: .* cover 16 pixels"),
         ({"bbox": BOX, "segmentation": {"size": [40, 60], "counts": "Ph"}}, r"annotation 100: .* ends too early"),
         ({"bbox": BOX, "segmentation": {"size": [40, 60]}}, r"annotation 100: its segmentation cannot be read"),
     ],
@@ -170,6 +174,14 @@ def test_bad_annotation_is_named(make_coco, annotation, message):
         ("{}", "expected a list of objects under 'images'"),
         ('{"images": [], "annotations": [], "categories": []}', "lists no image"),
         ('{"images": [1], "annotations": [], "categories": []}', "expected a list of objects under 'images'"),
+        (
+            '{"images": [{"id": "a", "file_name": "a", "width": 1, "height": 1}], "categories": []}',
+            "must be a whole number, got 'a'",
+        ),
+        (
+            '{"images": [{"id": 1, "file_name": "a", "width": 0, "height": 1}], "categories": []}',
+            "image 1: width and height must",
+        ),
         ('{"images": [{"id": 1}], "annotations": [], "categories": []}', r"\(id 1\) has no 'file_name'"),
         (
             '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}',

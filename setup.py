@@ -1,17 +1,21 @@
 """Metadata, dependencies, extras and the entry point; settings of tools stand in pyproject.toml."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+(VERSION,) = re.findall(
+    r'^__version__ = "(.+)"$', (ROOT / "queryinst_vis" / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE
+)
 
 # configs/ lies at the top of the repository, where people look for it, and is installed as the package queryinst_vis.configs.
 PACKAGE_DIR = {"queryinst_vis.configs": "configs", "queryinst_vis.configs.base": "configs/base"}
 
 setup(
     name="queryinst-vis",
-    version="0.1.0",
+    version=VERSION,
     description="Video instance segmentation with queries: QueryInst, trackers, training, and a small model that is ready to use",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

@@ -95,4 +95,4 @@ def test_dataset_of_the_page_gives_the_same_sample_for_the_same_key(run_document
     key = names["SampleKey"](seed=1, epoch=2, index=0)
     assert torch.equal(dataset[key].image, dataset[key].image)
     assert dataset[key].targets.masks.areas().tolist() == [256]
-    assert dataset.image_hws.tolist() == [[64, 64]] * 3
+    assert dataset.aspect_ratios.tolist() == [1.0] * 3

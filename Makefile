@@ -21,7 +21,7 @@ $(STAMP): setup.py pyproject.toml
 
 demo: $(STAMP) ## segment and track demo/clip.mp4 with the embedded model
 	@$(BIN)/queryinst-vis track demo/clip.mp4 --output $(DEMO).mp4 --json $(DEMO).json --overwrite
-	@echo "The result: $(CURDIR)/$(DEMO).mp4 (video) and $(CURDIR)/$(DEMO).json (tracks, see docs/tracks_json.md)"
+	@echo "The result: $(CURDIR)/$(DEMO).mp4 (video) and $(CURDIR)/$(DEMO).json (tracks, see docs/json_format.md)"
 
 test: $(STAMP) ## the tests; ARGS="-k video -x" goes to pytest
 	@$(BIN)/python -m pytest $(ARGS)

@@ -11,10 +11,11 @@ from queryinst_vis.config import build, build_from_json, load_config
 from queryinst_vis.conversion import to_our_names
 from queryinst_vis.data.classes import COCO
 from queryinst_vis.device import select_device
+from queryinst_vis.errors import UserError
 from queryinst_vis.load_report import LoadReport, summary
 from queryinst_vis.model_zoo import DEFAULT, PUBLISHED, weights_path
 from queryinst_vis.models.base import ImageModel
-from queryinst_vis.safe_load import CheckpointError
+from queryinst_vis.safe_load import CheckpointError, first_line
 from queryinst_vis.weights_file import WeightsFile, describe, read_weights, write_weights
 
 __all__ = ["CheckpointError", "LoadReport", "load_model", "load_weights", "save_weights"]
@@ -84,7 +85,12 @@ def _build(path: Path, file: WeightsFile, config: str | Path | None) -> ImageMod
         return model
     if file.architecture is None:
         raise CheckpointError(f"{path}: does not describe its architecture; give the config that it was trained with")
-    model = build_from_json(file.architecture)
+    try:
+        model = build_from_json(file.architecture)
+    except UserError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except Exception as error:  # nobody vouches for the numbers in it
+        raise CheckpointError(f"{path}: its architecture cannot be built ({first_line(error)})") from error
     model.info = file.info
     return model
 

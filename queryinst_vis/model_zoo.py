@@ -45,8 +45,8 @@ def weights_path(name_or_path: str | Path) -> Path:
     if url := (PUBLISHED | BACKBONES).get(name):
         return download(url)
     path = Path(name_or_path).expanduser()
-    looks_like_path = path.suffix in (".pth", ".pt", ".safetensors") or path.name != name
-    if path.exists() or looks_like_path:
+    looks_like_path = path.suffix in (".pth", ".pt", ".safetensors") or len(path.parts) > 1
+    if name and (path.exists() or looks_like_path):
         return path
     raise CheckpointError(f"no weights named {name!r} and no such file; {_suggestion(name)}")
 

@@ -53,7 +53,7 @@ def load_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
         with safe_open(path, framework="pt", device="cpu") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged or not a safetensors file ({_first_line(error)})") from error
+        raise CheckpointError(f"{path}: damaged or not a safetensors file ({first_line(error)})") from error
 
 
 def check_file(path: str | Path) -> Path:
@@ -85,7 +85,7 @@ def _check_container(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise CheckpointError(f"{path}: truncated or damaged ({_first_line(error)})") from error
+        raise CheckpointError(f"{path}: truncated or damaged ({first_line(error)})") from error
     is_packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
     if is_packed or sum(member.file_size for member in members) > path.stat().st_size:
         raise CheckpointError(f"{path}: holds compressed or overlapping data, which torch never writes; refused")
@@ -95,12 +95,13 @@ def _refusal(path: Path, error: Exception) -> str:
     if wanted := re.search(r"GLOBAL ([\w.]+)", str(error)):
         return f"{path}: refused, it wants to call {wanted[1]}, which is not among the harmless types of a checkpoint"
     if isinstance(error, pickle.UnpicklingError):
-        reason = _first_line(error.__context__ or error)  # torch wraps the cause in advice to load it all the same
+        reason = first_line(error.__context__ or error)  # torch wraps the cause in advice to load it all the same
         return f"{path}: refused, it is damaged or holds more than plain data and tensors ({reason})"
-    return f"{path}: truncated or damaged ({_first_line(error)})"
+    return f"{path}: truncated or damaged ({first_line(error)})"
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, short enough for a line; its type if it says nothing."""
     text = str(error).strip()
     return text.splitlines()[0][:120] if text else type(error).__name__
 

@@ -1,6 +1,7 @@
-"""Weights files on disk. Ours are safetensors that describe themselves, by two JSON texts in the metadata:
+"""Weights files on disk. Ours are safetensors that describe themselves, by a JSON text `queryinst_vis` in the metadata:
 
-architecture: registered names and numbers that build the model, preprocessing included. info: the fields of ModelInfo.
+version: 1. architecture: registered names and numbers that build the model, preprocessing included. info: fields of ModelInfo.
+One text and not several, because safetensors writes metadata in random order and the same model shall give the same file.
 """
 
 import dataclasses
@@ -16,10 +17,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from queryinst_vis.models.base import ImageModel, ModelInfo
-from queryinst_vis.safe_load import CheckpointError, load_safetensors, safe_load
+from queryinst_vis.safe_load import CheckpointError, first_line, load_safetensors, safe_load
 
-_FORMAT = "queryinst_vis"
-_VERSION = "1"
+_METADATA_KEY = "queryinst_vis"
+_VERSION = 1
 
 
 class WeightsFile(NamedTuple):
@@ -43,15 +44,10 @@ def read_weights(path: Path) -> WeightsFile:
 
 def write_weights(path: Path, tensors: dict[str, Tensor], architecture: dict[str, Any], info: ModelInfo) -> None:
     """Write a file of ours: it appears whole or not at all. Raises CheckpointError when it cannot be written."""
-    metadata = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "architecture": json.dumps(architecture),
-        "info": json.dumps(dataclasses.asdict(info)),
-    }
+    description = {"version": _VERSION, "architecture": architecture, "info": dataclasses.asdict(info)}
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        save_file(tensors, part, metadata)
+        save_file(tensors, part, {_METADATA_KEY: json.dumps(description)})
         part.replace(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot write {path}: {error}") from error
@@ -68,23 +64,16 @@ def describe(model: ImageModel) -> dict[str, Any]:
 
 def _read_safetensors(path: Path) -> WeightsFile:
     tensors, metadata = load_safetensors(path)
-    if metadata.get("format") != _FORMAT:
+    if _METADATA_KEY not in metadata:
         return WeightsFile(tensors, None, ModelInfo())
-    if metadata.get("version") != _VERSION:
-        raise CheckpointError(
-            f"{path}: has format version {metadata.get('version')!r}, this package reads {_VERSION!r}; update it"
-        )
     try:
-        return WeightsFile(tensors, _json_object(metadata["architecture"]), _model_info(_json_object(metadata["info"])))
+        description = json.loads(metadata[_METADATA_KEY])
+        version, architecture, info = description["version"], dict(description["architecture"]), description["info"]
+        if version == _VERSION:
+            return WeightsFile(tensors, architecture, _model_info(info))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: its description of the model is not understood ({error})") from error
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise TypeError(f"expected a JSON object, got {text[:20]}")
-    return value
+        raise CheckpointError(f"{path}: its description of the model is not understood ({first_line(error)})") from error
+    raise CheckpointError(f"{path}: has format version {version!r}, this package reads {_VERSION}; a newer one may read it")
 
 
 def _model_info(values: Mapping[str, Any]) -> ModelInfo:

@@ -1,0 +1,54 @@
+"""The biases of the original's mask convolutions, folded into the running means."""
+
+import torch
+from torch import nn
+
+from queryinst_vis.conversion import to_our_names
+from queryinst_vis.models.query_stage import MaskHead
+
+
+class _Original(nn.Module):
+    """The convolutions of a mask head as the original code has them: with bias, in front of batch norm."""
+
+    def __init__(self, channels: int, count: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            nn.ModuleDict({"conv": nn.Conv2d(channels, channels, 3, padding=1), "bn": nn.BatchNorm2d(channels)})
+            for _ in range(count)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.convs:
+            x = layer["bn"](layer["conv"](x)).relu()
+        return x
+
+
+def _with_random_statistics(module: nn.Module) -> nn.Module:
+    for tensor in module.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.uniform_(0.1, 1.0)
+    return module.eval()
+
+
+def test_folded_biases_give_the_same_maps():
+    torch.manual_seed(0)
+    original = _with_random_statistics(_Original(8, 2).double())
+    head = MaskHead(3, embed_dim=8, dynamic_dim=2, num_convs=2).double().eval()
+    prefix = "roi_head.mask_head.0."
+    before = {prefix + name: tensor.clone() for name, tensor in original.state_dict().items()}
+    dialect, ours = to_our_names(before)
+    assert dialect == "hustvl QueryInst"
+    assert ours.keys() == {f"mask_heads.0.{name}" for name in head.state_dict() if name.startswith("convs.")}
+    head.load_state_dict({name.removeprefix("mask_heads.0."): tensor for name, tensor in ours.items()}, strict=False)
+    x = torch.rand(2, 8, 5, 5, dtype=torch.float64)
+    with torch.no_grad():
+        expected = original(x)
+        torch.testing.assert_close(head.convs(x), expected, rtol=1e-12, atol=1e-12)
+    assert expected.std() > 0
+    for name, tensor in original.state_dict().items():
+        assert torch.equal(tensor, before[prefix + name])  # the caller's tensors are left alone
+
+
+def test_bias_without_batch_norm_is_left_over():
+    _, ours = to_our_names({"roi_head.mask_head.0.convs.0.conv.bias": torch.zeros(2)})
+    assert list(ours) == ["mask_heads.0.convs.0.0.bias"]

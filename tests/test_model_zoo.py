@@ -1,0 +1,43 @@
+"""Names of weights, and where each leads."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from queryinst_vis import model_zoo
+from queryinst_vis.config import configs_folder
+from queryinst_vis.model_zoo import BACKBONES, PUBLISHED, weights_path
+from queryinst_vis.safe_load import CheckpointError
+
+
+@pytest.mark.parametrize("url", [*PUBLISHED.values(), *BACKBONES.values()])
+def test_urls_carry_their_hash(url):
+    assert re.fullmatch(r"https://download\.(openmmlab\.com|pytorch\.org)/[\w./-]+-[0-9a-f]{8}\.pth", url)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_models_have_a_config(name):
+    assert (configs_folder() / f"{name}.py").is_file()
+
+
+def test_published_name_is_downloaded(monkeypatch):
+    monkeypatch.setattr(model_zoo, "download", lambda url: Path("/cache") / url.rpartition("/")[2])
+    assert weights_path("resnet50") == Path("/cache/resnet50-0676ba61.pth")
+    assert weights_path("queryinst_r50_12e_coco").name.endswith("-5a8f1998.pth")
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "folder/a", "a.pth", "/nowhere"])
+def test_paths_are_not_taken_for_names(name):
+    assert weights_path(name) == Path(name)
+
+
+def test_file_without_suffix(tmp_path):
+    (tmp_path / "weights").touch()
+    assert weights_path(tmp_path / "weights") == tmp_path / "weights"
+
+
+@pytest.mark.parametrize(("name", "said"), [("resnet51", "did you mean resnet5"), ("zzz", "names are: default, queryinst_r50")])
+def test_unknown_name_says_what_there_is(name, said):
+    with pytest.raises(CheckpointError, match=re.escape(said)):
+        weights_path(name)

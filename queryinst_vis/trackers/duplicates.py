@@ -41,22 +41,31 @@ def _best_of_groups(scores: Tensor, group: Tensor, num_groups: int) -> Tensor:
 
 
 def suppress_duplicates(instances: Instances, max_iou: float) -> Instances:
-    """Drop every row that overlaps a better one of any class by more than `max_iou`: of masks where there are some, else of
-    boxes.
+    """Drop every row that overlaps a better one of any class by more than `max_iou`; order is kept."""
+    nobody = torch.zeros(len(instances), dtype=torch.bool)
+    return instances[~find_duplicates(instances, max_iou, protected=nobody, same_label=False)]
 
-    Masks are compared only where boxes overlap by half of that. Order is kept.
+
+def find_duplicates(instances: Instances, max_iou: float, *, protected: Tensor, same_label: bool) -> Tensor:
+    """Which rows overlap a better one by more than `max_iou`: of masks where there are some, else of boxes. bool [N].
+
+    protected: rows that are better than all others and no duplicates themselves, bool [N]. same_label: only of rows of one label.
+    Masks are compared only where boxes overlap by half of `max_iou`.
     """
+    duplicate = torch.zeros(len(instances), dtype=torch.bool)
     overlap = box_iou(instances.boxes, instances.boxes)
     near = overlap > (max_iou if instances.masks is None else max_iou / 2)
+    if same_label:
+        near &= instances.labels[:, None] == instances.labels
     if int(near.sum()) <= len(instances):  # nobody but oneself
-        return instances
-    alive = torch.ones(len(instances), dtype=torch.bool)
-    for position, row in enumerate(order := torch.argsort(instances.scores, stable=True, descending=True)):
+        return duplicate
+    order = torch.argsort(instances.scores + 2.0 * protected, stable=True, descending=True)
+    for position, row in enumerate(order):
         rivals = order[position + 1 :]
-        rivals = rivals[near[row, rivals] & alive[rivals]]
-        if alive[row] and len(rivals):
-            alive[rivals[_object_iou(instances, row, rivals, overlap) > max_iou]] = False
-    return instances[alive]
+        rivals = rivals[near[row, rivals] & ~duplicate[rivals] & ~protected[rivals]]
+        if len(rivals) and not duplicate[row]:
+            duplicate[rivals] = _object_iou(instances, row, rivals, overlap) > max_iou
+    return duplicate
 
 
 def _object_iou(instances: Instances, row: Tensor, others: Tensor, box_overlap: Tensor) -> Tensor:

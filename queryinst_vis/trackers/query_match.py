@@ -15,7 +15,7 @@ from queryinst_vis.structures import Instances
 from queryinst_vis.trackers.affinity import Affinity
 from queryinst_vis.trackers.assignment import assign
 from queryinst_vis.trackers.base import Tracker, check_score_threshold, usable
-from queryinst_vis.trackers.duplicates import merge_queries, suppress_duplicates
+from queryinst_vis.trackers.duplicates import find_duplicates, merge_queries, suppress_duplicates
 from queryinst_vis.trackers.table import Sightings, TrackTable
 
 MAX_TRACKS = 512  # the latest seen are kept, whatever the time stamps say
@@ -42,6 +42,7 @@ class QueryMatchTracker(Tracker):
         max_cost: float = 0.5,
         min_overlap: float = 0.4,
         duplicate_iou: float = 0.7,
+        birth_iou: float = 0.5,
         affinity: Affinity = Affinity(),  # noqa: B008 (frozen)
     ) -> None:
         self.score_threshold = check_score_threshold(score_threshold)
@@ -50,6 +51,7 @@ class QueryMatchTracker(Tracker):
         self.max_cost = max_cost
         self.min_overlap = min_overlap
         self.duplicate_iou = duplicate_iou
+        self.birth_iou = birth_iou
         self.affinity = affinity
         self.reset()
 
@@ -58,6 +60,7 @@ class QueryMatchTracker(Tracker):
         self._next_id = 1
         self._first_frame = True
 
+    @torch.inference_mode()
     def update(self, instances: Instances, *, time: float) -> Instances:
         found = suppress_duplicates(merge_queries(usable(instances, self.min_score)), self.duplicate_iou)
         sightings = Sightings.of(found)
@@ -68,7 +71,7 @@ class QueryMatchTracker(Tracker):
         columns = torch.nonzero(rows >= 0).flatten()
         self._tracks.see(rows[columns], sightings, columns, time)
         self._confirm(rows[columns])
-        self._start(rows, sightings, time)
+        self._start(rows, found, sightings, time)
         self._first_frame = False
         return self._shown(found, rows)
 
@@ -100,10 +103,10 @@ class QueryMatchTracker(Tracker):
         tentative = rows[self._tracks.ids[rows] == 0]
         self._tracks.ids[tentative] = self._new_ids(len(tentative))
 
-    def _start(self, rows: Tensor, sightings: Sightings, time: float) -> None:
-        """Strong detections that belong to no track start one; writes its row into `rows`."""
-        strong = sightings.scores >= self.score_threshold
-        columns = torch.nonzero(strong & (rows < 0)).flatten()
+    def _start(self, rows: Tensor, found: Instances, sightings: Sightings, time: float) -> None:
+        """Strong detections that belong to no track, nor lie on another of their class, start one; writes its row into `rows`."""
+        repeated = find_duplicates(found, self.birth_iou, protected=rows >= 0, same_label=True)
+        columns = torch.nonzero((rows < 0) & (found.scores >= self.score_threshold) & ~repeated).flatten()
         sure = (sightings.scores[columns] >= (1 + self.score_threshold) / 2) | self._first_frame
         ids = torch.zeros(len(columns), dtype=torch.int64)
         ids[sure] = self._new_ids(int(sure.sum()))

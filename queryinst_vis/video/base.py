@@ -14,12 +14,13 @@ class VideoError(UserError):
 class VideoSource(Protocol):
     """Frames in presentation order, upright, with times that grow strictly and count from the start of the file.
 
-    Iterating is done once. `problems` grows meanwhile: one line per kind of damage, complete when the iteration has ended; empty
-    for a sound video.
+    Iterating is done once. `problems` are what was met so far: one line per kind of damage, none for a sound video.
     """
 
     info: VideoInfo
-    problems: list[str]
+
+    @property
+    def problems(self) -> list[str]: ...
 
     def __iter__(self) -> Iterator[Frame]: ...
 

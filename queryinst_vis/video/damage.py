@@ -71,7 +71,10 @@ class Damage:
             (self._num_resized, f"{_count(self._num_resized, 'frame')} had another size and were fitted to the first frame's"),
             (self.num_times_moved, f"{_count(self.num_times_moved, 'frame')} had times that did not grow and were moved"),
             (self._broke_off, f"reading broke off at {float(self._end):.2f} s ({self._broke_off})"),
-            (self._num_absent, f"the file ends early: {_count(self._num_absent, 'frame')} of {self._stream.frames} are not in it"),
+            (
+                self._num_absent,
+                f"the file ends early: {_count(self._num_absent, 'frame')} of {self._stream.frames} are not in it",
+            ),
             (self._ends_early, f"the file ends early: at {float(self._end):.2f} s of {self._duration:.2f} s"),
         ]
         return [line for is_so, line in told if is_so]

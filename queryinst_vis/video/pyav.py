@@ -30,7 +30,6 @@ class PyAVSource:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """VideoError: not a file, not a video, or nothing in it can be decoded."""
         self.path = Path(path)
-        self.problems: list[str] = []
         self._container = open_container(self.path)
         self._closed = False
         try:
@@ -82,12 +81,14 @@ class PyAVSource:
         if self._first is None:
             raise RuntimeError("a video source is iterated once; open the file again")
         decoded, self._first = itertools.chain([self._first], self._decoded), None
-        try:
-            for index, frame in enumerate(decoded):
-                yield Frame(self._upright(frame), index, self._clock(frame.pts), self.info.time_base)
-        finally:
-            self._damage.num_times_moved = self._clock.num_moved
-            self.problems += self._damage.lines()
+        for index, frame in enumerate(decoded):
+            yield Frame(self._upright(frame), index, self._clock(frame.pts), self.info.time_base)
+
+    @property
+    def problems(self) -> list[str]:
+        """One line per kind of damage met so far."""
+        self._damage.num_times_moved = self._clock.num_moved
+        return self._damage.lines()
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         for packet in itertools.chain(self._damage.packets(), [None]):  # None: what the decoder still holds

@@ -1,0 +1,105 @@
+"""The command `queryinst-vis`: picks a subcommand, imports only what that needs, and turns what a user can mend into one line.
+
+Exit codes: 0 complete; 2 bad arguments or unusable input; 3 done in part, the input is damaged; 130 stopped by Ctrl-C.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from queryinst_vis import __version__
+from queryinst_vis.errors import UserError
+
+COMMANDS = {
+    "track": "segment and track the objects of a video",
+    "segment": "segment the objects of pictures",
+    "train": "train a model",
+    "test": "measure a model on a data set",
+    "browse": "draw augmented samples of a data set",
+}
+INTERRUPTED = 130
+_PROGRAM = "queryinst-vis"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] not in COMMANDS:
+        return _without_command(arguments)
+    try:
+        return _run(arguments[0], arguments[1:])
+    except UserError as error:
+        return _fail(str(error), error.exit_code)
+    except ImportError as error:
+        return _fail(_import_remedy(error), 2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nobody is there to tell
+        return 2
+    except OSError as error:
+        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", 2)
+    except KeyboardInterrupt:
+        return _fail("stopped", INTERRUPTED)
+
+
+def _run(command: str, arguments: list[str]) -> int:
+    module = import_module(f"queryinst_vis.cli.{command}")
+    parser = _Parser(prog=f"{_PROGRAM} {command}", description=COMMANDS[command].capitalize() + ".", allow_abbrev=False)
+    module.add_arguments(parser)
+    return module.run(parser.parse_args([_as_path(argument) for argument in arguments]))
+
+
+def _as_path(argument: str) -> str:
+    """A file whose name begins with a dash is no option."""
+    looks_like_option = argument.startswith("-") and argument not in ("-", "--")
+    return os.path.join(os.curdir, argument) if looks_like_option and os.path.isfile(argument) else argument
+
+
+def _without_command(arguments: list[str]) -> int:
+    listing = "\n".join(f"  {name:8} {text}" for name, text in COMMANDS.items())
+    parser = _Parser(
+        prog=_PROGRAM,
+        usage=f"{_PROGRAM} [--help] [--version] COMMAND ...",
+        epilog=f"commands:\n{listing}\n\n{_PROGRAM} COMMAND --help tells the rest.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    if arguments and not arguments[0].startswith("-"):
+        parser.error(f"no command is called '{arguments[0]}'; there are: {', '.join(COMMANDS)}")
+    if not arguments:
+        parser.error(f"a command is missing; there are: {', '.join(COMMANDS)}")
+    parser.parse_args(arguments)
+    return 0
+
+
+def _fail(message: str, exit_code: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return exit_code
+
+
+def _import_remedy(error: ImportError) -> str:
+    """One line on how to get a missing library; faults of our own modules are not hidden."""
+    name = (error.name or "").partition(".")[0]
+    if name == "queryinst_vis":
+        raise error
+    if name == "cv2" or "libGL" in str(error) or "libgthread" in str(error):
+        return (
+            f"OpenCV cannot be loaded ({error}): pip uninstall opencv-python, then pip install opencv-python-headless; "
+            "or install the system's libraries: apt-get install libgl1 libglib2.0-0"
+        )
+    if isinstance(error, ModuleNotFoundError):
+        return f"the Python package {name} is missing: pip install {'mmcv-lite' if name == 'mmcv' else name}"
+    raise error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

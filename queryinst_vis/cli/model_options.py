@@ -1,0 +1,52 @@
+"""The options that choose and load a model, the same for every command that runs one."""
+
+import argparse
+import difflib
+from collections.abc import Sequence
+
+from queryinst_vis.checkpoint import load_model
+from queryinst_vis.errors import UserError
+from queryinst_vis.models.base import ImageModel
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("model")
+    group.add_argument("--model", default="default", metavar="NAME|PATH", help="a published name or a weights file")
+    group.add_argument("--config", metavar="CFG", help="config of weights that carry no architecture (.pth); runs its code")
+    group.add_argument("--size", type=int, metavar="S", help="short side in pixels the network works at (default: the model's)")
+    group.add_argument(
+        "--score-threshold", type=_probability, metavar="X", help="least score of an object (default: the model's)"
+    )
+    group.add_argument("--classes", nargs="+", metavar="NAME", help="only objects of these classes")
+    group.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+
+
+def load(args: argparse.Namespace) -> ImageModel:
+    """The model the options ask for, its score threshold replaced where the user gave one. UserError: one line."""
+    model = load_model(args.model, device=args.device, size=args.size, config=args.config)
+    if not model.info.classes:
+        raise UserError(f"{args.model} does not name its classes; give --config CFG with an `info` that does")
+    if args.score_threshold is not None:
+        model.info.score_threshold = args.score_threshold
+    return model
+
+
+def labels_of(names: Sequence[str] | None, classes: Sequence[str]) -> list[int] | None:
+    """Labels of class names, None for all. UserError names the nearest class to one that does not exist."""
+    if names is None:
+        return None
+    for name in names:
+        if name not in classes:
+            nearest = difflib.get_close_matches(name, classes, n=1, cutoff=0.0)
+            raise UserError(f"no class is called '{name}'" + (f"; did you mean '{nearest[0]}'?" if nearest else ""))
+    return [classes.index(name) for name in names]
+
+
+def _probability(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got '{text}'")
+    return value

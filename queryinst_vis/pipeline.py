@@ -1,0 +1,44 @@
+"""The main path: frames in, instances out; with a tracker, instances that keep their identity. Every tool runs these generators."""
+
+from collections.abc import Collection, Iterable, Iterator
+
+import torch
+
+from queryinst_vis.models.base import ImageModel
+from queryinst_vis.structures import Frame, Instances
+from queryinst_vis.trackers.base import Tracker
+
+
+def segment_frames(
+    frames: Iterable[Frame], model: ImageModel, *, min_score: float, labels: Collection[int] | None = None
+) -> Iterator[tuple[Frame, Instances]]:
+    """Each frame with what the model finds in it, scored at least `min_score`; of the classes `labels` only, if given."""
+    wanted = None if labels is None else torch.tensor(sorted(labels), dtype=torch.int64)
+    for frame in frames:
+        with torch.inference_mode():  # not around the loop: the mode would leak into the caller between frames
+            (instances,) = model.predict([frame.image], min_score=min_score)
+            if wanted is not None:
+                instances = _only(instances, wanted)
+        yield frame, instances
+
+
+def _only(instances: Instances, labels: torch.Tensor) -> Instances:
+    """Those of some classes, as if there were no others."""
+    kept = instances[torch.isin(instances.labels, labels)]
+    if kept.class_scores is not None:
+        kept.class_scores = kept.class_scores * torch.isin(torch.arange(kept.class_scores.shape[1]), labels)
+    return kept
+
+
+def track_video(
+    frames: Iterable[Frame], model: ImageModel, tracker: Tracker, *, labels: Collection[int] | None = None
+) -> Iterator[tuple[Frame, Instances]]:
+    """Each frame with its objects, `track_ids` set.
+
+    One tracker per video; it is never reset here, so a video may be handed over in parts. Nothing is kept but what the tracker keeps.
+    Detections below `tracker.min_score` are not computed, those of classes outside `labels` never reach the tracker.
+    """
+    for frame, instances in segment_frames(frames, model, min_score=tracker.min_score, labels=labels):
+        with torch.inference_mode():
+            tracked = tracker.update(instances, time=frame.time)
+        yield frame, tracked

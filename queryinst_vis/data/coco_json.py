@@ -128,7 +128,9 @@ def encode_mask(segmentation: Any, image_hw: tuple[int, int]) -> rle_ops.RLE:
     runs = np.array(counts) if isinstance(counts, list) else _runs(counts)
     if runs.sum() != height * width or runs.min() < 0:  # pycocotools would leave the rest of the picture uninitialised
         raise ValueError(f"the mask's runs cover {runs.sum()} pixels, the image has {height * width}")
-    return coco_mask.frPyObjects(segmentation, height, width) if isinstance(counts, list) else segmentation
+    if isinstance(counts, list):
+        return coco_mask.frPyObjects(segmentation, height, width)
+    return rle_ops.RLE(size=size, counts=counts)
 
 
 def decode_mask(segmentation: Any, image_hw: tuple[int, int]) -> np.ndarray:

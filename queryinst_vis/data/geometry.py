@@ -49,7 +49,7 @@ def crop(sample: Sample, window: tuple[int, int, int, int], *, min_visible: floa
     shifted = sample.targets.boxes - torch.tensor([left, top, left, top])
     boxes = clip_boxes(shifted, (height, width))
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    visible = (box_area(boxes) >= min_visible * box_area(shifted)) | sample.targets.is_crowd
+    visible = (box_area(boxes) >= min_visible * box_area(shifted)) | sample.targets.is_crowd  # type: ignore[operator]
     rows, columns = slice(top, top + height), slice(left, left + width)
     targets = _moved(sample.targets, boxes, lambda bitmaps: bitmaps[:, rows, columns])
     return replace(sample, image=sample.image[:, rows, columns], targets=targets[inside & visible])

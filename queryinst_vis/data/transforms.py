@@ -140,7 +140,7 @@ def _tighten_cut_boxes(sample: Sample) -> Sample:
     height, width = sample.image_hw
     x1, y1, x2, y2 = targets.boxes.unbind(-1)
     at_edge = (x1 <= 0) | (y1 <= 0) | (x2 >= width) | (y2 >= height)
-    rows = torch.nonzero(at_edge & targets.has_mask & ~targets.is_crowd)[:, 0]
+    rows = torch.nonzero(at_edge & targets.has_mask & ~targets.is_crowd)[:, 0]  # type: ignore[operator]
     boxes = targets.boxes.clone()
     boxes[rows] = targets.masks[rows].boxes()
     kept = boxes[:, 2] > boxes[:, 0]

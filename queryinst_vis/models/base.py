@@ -20,8 +20,8 @@ from queryinst_vis.structures import ImageBatch, Instances, Targets
 class ModelInfo:
     """What a user of a trained model needs to know beside its architecture; travels in the weights file.
 
-    classes: names in label order. score_threshold: best for showing results. similarity: how embeddings compare ("cosine" or "dot").
-    tracker: the registered tracker it works best with.
+    classes: names in label order. score_threshold: best for showing results. similarity: how embeddings compare ("cosine" or
+    "dot"). tracker: the registered tracker it works best with.
     """
 
     classes: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """What one stage of QueryInst is trained on: classes, boxes and masks of the queries matched with objects.
 
-Deviation from mmdetection: every normaliser is at least one object over all processes, so a batch without objects trains (there it
-multiplies the class loss by millions). Beyond it: crowd regions, box-only objects and classes that were not annotated in an image.
+Deviation from mmdetection: every normaliser is at least one object over all processes, so a batch without objects trains (there
+it multiplies the class loss by millions). Beyond it: crowd regions, box-only objects, classes not annotated in an image.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from queryinst_vis.models.losses import dice_loss, focal_loss, giou_loss, l1_loss
+from queryinst_vis.models.losses import dice_loss, focal_loss, giou_loss, l1_loss, quality_focal_loss
 from queryinst_vis.models.matching import HungarianMatcher, Match
-from queryinst_vis.ops.boxes import clip_boxes
+from queryinst_vis.ops.boxes import clip_boxes, paired_iou
 from queryinst_vis.ops.distributed import target_normalizer
 from queryinst_vis.registry import MODELS
 from queryinst_vis.structures import Targets
@@ -25,12 +25,17 @@ _CROWD_OVERLAP = 0.5  # part of a box inside a crowd region above which the box 
 @MODELS.register_module()
 @dataclass(slots=True)
 class QueryCriterion:
-    """Weights of matching and losses; defaults are the reference's."""
+    """Weights of matching and losses; defaults are the reference's.
+
+    soft_labels: a matched query's class is taught to be its box's IoU with the object instead of 1 (quality focal loss), so that scores
+    rank boxes by how well they fit; what NanoDet's logits, where queries start from them, already mean.
+    """
 
     cls_weight: float = 2.0
     l1_weight: float = 5.0
     giou_weight: float = 2.0
     mask_weight: float = 8.0
+    soft_labels: bool = False
 
     def match(
         self, logits: Tensor, boxes: Tensor, targets: Sequence[Targets], image_hw: Tensor
@@ -58,22 +63,23 @@ class QueryCriterion:
 
         logits [B, Q, C]; boxes [B, Q, 4], not detached; objects: what `match` returned; targets: with crowd regions.
         """
+        rows, matched, whwh, index = _matched_rows(boxes, matches, objects, image_hw)
         onehot = torch.zeros_like(logits, dtype=torch.float32)
-        for row, match, t in zip(onehot, matches, objects, strict=True):
-            row[match.queries, t.labels[match.objects]] = 1.0
+        onehot[index] = 1.0
         weights = class_weights(boxes.detach(), onehot, targets)
-        rows, image, matched, whwh = _gather(boxes, matches, objects, image_hw)
         count = target_normalizer(rows.new_tensor(float(len(rows))))
-        losses = {
-            "loss_cls": self.cls_weight * focal_loss(logits, onehot, weights=weights) / count,
+        if self.soft_labels:
+            quality = onehot.index_put(index, paired_iou(rows.detach(), matched))
+            loss_cls = quality_focal_loss(logits, quality, weights=weights)
+        else:
+            loss_cls = focal_loss(logits, onehot, weights=weights)
+        correct = (logits[index[:2]].argmax(-1) == index[2]).float()
+        return {
+            "loss_cls": self.cls_weight * loss_cls / count,
             "loss_bbox": self.l1_weight * l1_loss(rows, matched, whwh) / count,
             "loss_iou": self.giou_weight * giou_loss(rows, matched) / count,
+            "accuracy": 100.0 * correct.sum() / max(len(correct), 1),
         }
-        picked = torch.cat([onehot[i, m.queries] for i, m in enumerate(matches)])
-        predicted = torch.cat([logits[i, m.queries] for i, m in enumerate(matches)]).argmax(-1)
-        correct = picked.gather(1, predicted[:, None]).sum()
-        losses["accuracy"] = (100.0 * correct / max(len(picked), 1)).detach()
-        return losses
 
     def mask_loss(self, mask_logits: Tensor, mask_targets: Tensor) -> Tensor:
         """Dice loss. Both [P, h, w], one row per matched query whose object has a mask."""
@@ -105,14 +111,15 @@ def _covered(boxes: Tensor, region: Tensor) -> Tensor:
     return size.prod(1) / area.clamp(min=1e-6)
 
 
-def _gather(
+def _matched_rows(
     boxes: Tensor, matches: Sequence[Match], objects: Sequence[Targets], image_hw: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Matched query boxes [P, 4], their image [P], their objects' boxes [P, 4] and the image's w, h, w, h [P, 4]."""
+) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """Matched queries' boxes [P, 4], their objects' boxes [P, 4], the image's w, h, w, h [P, 4], and (image, query, label), each [P]."""
     image = torch.cat([torch.full_like(m.queries, i) for i, m in enumerate(matches)])
-    queries = torch.cat([m.queries for m in matches])
+    query = torch.cat([m.queries for m in matches])
     matched = torch.cat([t.boxes[m.objects] for m, t in zip(matches, objects, strict=True)])
-    return boxes[image, queries], image, matched, image_hw.flip(1).repeat(1, 2)[image]
+    label = torch.cat([t.labels[m.objects] for m, t in zip(matches, objects, strict=True)])
+    return boxes[image, query], matched, image_hw.flip(1).repeat(1, 2)[image], (image, query, label)
 
 
 def padded_masks(targets: Targets, canvas_hw: tuple[int, int]) -> Tensor | None:
@@ -127,8 +134,8 @@ def padded_masks(targets: Targets, canvas_hw: tuple[int, int]) -> Tensor | None:
 def crop_masks(masks: Tensor, rows: Tensor, boxes: Tensor, size: int) -> Tensor:
     """What masks look like inside boxes: {0, 1} float [P, size, size].
 
-    masks: from `padded_masks`; rows: int64 [P], the mask of each box; boxes: [P, 4] xyxy, clipped to the canvas here (the RoI of the mask
-    head's features is not).
+    masks: from `padded_masks`; rows: int64 [P], the mask of each box; boxes: [P, 4] xyxy, clipped to the canvas here (the RoI of
+    the mask head's features is not).
     """
     clipped = clip_boxes(boxes, (masks.shape[-2], masks.shape[-1]))
     rois = torch.cat([rows[:, None].to(clipped.dtype), clipped], dim=1)

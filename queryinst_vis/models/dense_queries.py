@@ -1,8 +1,8 @@
 """Queries that start from a small dense detector: NanoDet-m proposes boxes, contents and class logits.
 
-Learned queries need far more data than a small model gets. Here a detector that already knows the classes starts the same stage loop, as
-Featurized Query R-CNN (arXiv 2206.06258) does with a query generator of its own. Box form: Generalized Focal Loss (arXiv 2006.04388).
-The detector's layers and names are NanoDet-m's (Apache-2.0, github.com/RangiLyu/nanodet), so its weights load.
+Learned queries need far more data than a small model gets. Here a detector that already knows the classes starts the same stage
+loop, as Featurized Query R-CNN (arXiv 2206.06258) does with a query generator of its own. Box form: Generalized Focal Loss (arXiv
+2006.04388). The detector's layers and names are NanoDet-m's (Apache-2.0, github.com/RangiLyu/nanodet), so its weights load.
 """
 
 from collections.abc import Sequence
@@ -65,9 +65,9 @@ class Cells(NamedTuple):
 class DenseQueries(nn.Module):
     """The best Q cells of NanoDet-m as initial queries.
 
-    A cell's score is its largest class probability; the `num_candidates` best are thinned by class-agnostic NMS (suppressed ones follow the
-    others, so there are always Q). num_queries may be changed at any time. frozen: the detector's parameters have no gradient.
-    in_channels: of the backbone's last three maps, strides 8, 16, 32.
+    A cell's score is its largest class probability; the `num_candidates` best are thinned by class-agnostic NMS (suppressed ones
+    follow the others, so there are always Q). num_queries may be changed at any time. frozen: the detector's parameters have no
+    gradient. in_channels: of the backbone's last three maps, strides 8, 16, 32.
     """
 
     has_priors = True

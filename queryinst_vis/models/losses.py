@@ -1,6 +1,6 @@
 """Losses of QueryInst, each a plain sum over its elements: the caller divides by the number of objects.
 
-Focal loss: arXiv 1708.02002; generalised IoU: arXiv 1902.09630; dice: V-Net, arXiv 1606.04797, in mmdetection's form (squares below).
+Focal loss: arXiv 1708.02002; quality focal loss: arXiv 2006.04388; generalised IoU: arXiv 1902.09630; dice: V-Net, arXiv 1606.04797, as in mmdetection (squares below).
 """
 
 import torch.nn.functional as F
@@ -20,6 +20,14 @@ def focal_loss(
     miss = onehot * (1 - p) + (1 - onehot) * p
     balance = onehot * alpha + (1 - onehot) * (1 - alpha)
     loss = F.binary_cross_entropy_with_logits(logits, onehot, reduction="none") * balance * miss**gamma
+    return (loss if weights is None else loss * weights).sum()
+
+
+def quality_focal_loss(logits: Tensor, quality: Tensor, *, weights: Tensor | None = None, beta: float = 2.0) -> Tensor:
+    """Sum of the focal loss towards soft labels (arXiv 2006.04388, equation 3). logits, quality in [0, 1]: [..., C]."""
+    logits = logits.float()
+    distance = (quality - logits.sigmoid()).abs() ** beta
+    loss = F.binary_cross_entropy_with_logits(logits, quality, reduction="none") * distance
     return (loss if weights is None else loss * weights).sum()
 
 

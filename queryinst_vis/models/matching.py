@@ -33,12 +33,10 @@ class HungarianMatcher:
         self.cls_weight, self.l1_weight, self.giou_weight = cls_weight, l1_weight, giou_weight
 
     def cost(self, logits: Tensor, boxes: Tensor, labels: Tensor, object_boxes: Tensor, whwh: Tensor) -> Tensor:
-        """[Q, M] from logits [Q, C], boxes [Q, 4] and objects [M], [M, 4], all boxes xyxy pixels; whwh: [4], size of the image."""
+        """[Q, M] from logits [Q, C], boxes [Q, 4] and objects [M], [M, 4]; boxes xyxy pixels; whwh: [4], size of the image."""
         l1 = torch.cdist(boxes / whwh, object_boxes / whwh, p=1)
         return (
-            self.cls_weight * focal_cost(logits, labels)
-            + self.l1_weight * l1
-            - self.giou_weight * box_giou(boxes, object_boxes)
+            self.cls_weight * focal_cost(logits, labels) + self.l1_weight * l1 - self.giou_weight * box_giou(boxes, object_boxes)
         )
 
     @torch.no_grad()

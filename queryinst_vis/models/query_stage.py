@@ -1,7 +1,7 @@
-"""One stage of QueryInst ("Instances as Queries", ICCV 2021, section 3): the query stage for boxes and classes, and its mask head.
+"""One stage of QueryInst ("Instances as Queries", ICCV 2021, section 3): for boxes and classes, and its mask head.
 
-Both are as in mmdetection's DIIHead and DynamicMaskHead; `QueryStage.forward` gives the query after self-attention too, which the mask
-head of the same stage reads (the paper's q*).
+Both are as in mmdetection's DIIHead and DynamicMaskHead; `QueryStage.forward` gives the query after self-attention too, which the
+mask head of the same stage reads (the paper's q*).
 """
 
 import math

@@ -1,7 +1,7 @@
 """QueryInst ("Instances as Queries", ICCV 2021): stages of object queries with dynamic convolutions for boxes and for masks.
 
-As in mmdetection 3.3 to rounding; `queries` decides what the queries start from. Training runs a mask head at every stage on the matched
-queries; inference runs only the last one, on the detections that are kept.
+As in mmdetection 3.3 to rounding; `queries` decides what the queries start from. Training runs a mask head at every stage on the
+matched queries; inference runs only the last one, on the detections that are kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,8 +53,9 @@ class QueryInst(ImageModel):
     """Image model of S stages over Q queries of D channels.
 
     backbone: gives maps with `channels` and `strides`. queries: module that gives InitialQueries, e.g. LearnedQueries.
-    class_agnostic_masks: one mask per query instead of one per class. max_detections: best query x class pairs kept (the reference keeps as
-    many as it has queries). nms_threshold: box IoU above which the weaker of two detections of a class goes (the reference has none).
+    class_agnostic_masks: one mask per query instead of one per class. max_detections: best query x class pairs kept (the
+    reference keeps as many as it has queries). nms_threshold: box IoU above which the weaker of two detections of a class goes
+    (the reference has none).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""RoI features from a pyramid: each box from the level of its size (FPN's rule, finest scale 56), RoIAlign with 2 x 2 samples a bin."""
+"""RoI features from a pyramid: each box from the level of its size (FPN's rule, finest scale 56), RoIAlign, 2 x 2 samples."""
 
 from collections.abc import Sequence
 

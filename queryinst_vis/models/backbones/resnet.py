@@ -14,8 +14,8 @@ _DEPTHS = (18, 34, 50, 101, 152)
 class ResNet(nn.Module):
     """C2..C5 of a ResNet (stride 2 in the 3x3 convolution of a bottleneck).
 
-    Batch norm always runs in eval mode (its affine parameters still learn). frozen_stages: 0 freezes nothing, 1 the stem and layer1,
-    2 layer2 too, and so on; frozen parameters have no gradient.
+    Batch norm always runs in eval mode (its affine parameters still learn). frozen_stages: 0 freezes nothing, 1 the stem and
+    layer1, 2 layer2 too, and so on; frozen parameters have no gradient.
     """
 
     strides = (4, 8, 16, 32)

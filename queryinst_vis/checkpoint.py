@@ -28,7 +28,7 @@ def load_weights(
 ) -> LoadReport:
     """Copy tensors into the model, as far as names (of any known dialect) match; the report says what did not.
 
-    source: a file (safetensors or `.pth`), a name of model_zoo, or a state dict. Of an mmengine checkpoint with EMA the averaged
+    source: a file (safetensors or `.pth`), a name of model_zoo, or a state dict. Of a training's checkpoint with EMA the averaged
     weights are taken. allow_shape_mismatch: leave a tensor of another shape as it is in the model (another class or query count).
     Raises CheckpointError, with the model untouched, when the file is refused, nothing matches, or a shape differs.
     """

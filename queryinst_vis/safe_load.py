@@ -80,7 +80,7 @@ def _check_container(path: Path) -> None:
     if head == _LEGACY_MAGIC:
         return
     if not head.startswith(_ZIP_MAGIC):
-        raise CheckpointError(f"{path}: is neither a torch checkpoint nor a safetensors file")
+        raise CheckpointError(f"{path}: is not a torch checkpoint (safetensors files need that suffix)")
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()

@@ -36,7 +36,7 @@ def read_weights(path: Path) -> WeightsFile:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     content = safe_load(path)
-    state = content.get("state_dict", content.get("model", content))
+    state = _state_dict_of(content)
     if not isinstance(state, dict) or not all(isinstance(name, str) and _is_plain(value) for name, value in state.items()):
         raise CheckpointError(f"{path}: holds no state dict, neither as `state_dict` or `model` nor as a whole")
     return WeightsFile(dict(state), None, ModelInfo(classes=_classes_in(content.get("meta"))))
@@ -74,6 +74,14 @@ def _read_safetensors(path: Path) -> WeightsFile:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its description of the model is not understood ({first_line(error)})") from error
     raise CheckpointError(f"{path}: has format version {version!r}, this package reads {_VERSION}; a newer one may read it")
+
+
+def _state_dict_of(content: dict[str, Any]) -> Any:
+    """The averaged weights of our training, or `state_dict` (where mmengine's own averages are), or `model`, or all of it."""
+    ema = content.get("ema")
+    if isinstance(ema, dict) and "state_dict" in ema:
+        return ema["state_dict"]
+    return content.get("state_dict", content.get("model", content))
 
 
 def _model_info(values: Mapping[str, Any]) -> ModelInfo:

@@ -10,9 +10,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from queryinst_vis import model_zoo
+from queryinst_vis import checkpoint, model_zoo
 from queryinst_vis.checkpoint import CheckpointError, load_model, load_weights, save_weights
-from queryinst_vis.config import build
+from queryinst_vis.config import build, load_config
+from queryinst_vis.data.classes import COCO
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.backbones import ShuffleNetV2
 from queryinst_vis.models.base import ModelInfo, Preprocess
@@ -221,6 +222,18 @@ def test_checkpoint_with_its_config(model, tmp_path, meta):
     assert loaded.info == ModelInfo(("c", "d"), score_threshold=0.2)
 
 
+def test_published_name(model, tmp_path, monkeypatch):
+    """Its file comes from the download, its architecture from the config of that name, its classes are COCO's."""
+    (tmp_path / "config.py").write_text(CONFIG)
+    torch.save({"state_dict": model.state_dict(), "meta": {}}, tmp_path / "a.pth")
+    monkeypatch.setitem(model_zoo.PUBLISHED, "tiny_coco", "https://host/a.pth")
+    monkeypatch.setattr(model_zoo, "download", {"https://host/a.pth": tmp_path / "a.pth"}.__getitem__)
+    monkeypatch.setattr(checkpoint, "load_config", lambda name: load_config({"tiny_coco": tmp_path / "config.py"}[name]))
+    loaded = load_model("tiny_coco", device="cpu")
+    _assert_equal(model, loaded)
+    assert loaded.info.classes == COCO
+
+
 @pytest.mark.parametrize("name", ["querinst_r50_12e_coco", "nothing like it", ""])
 def test_unknown_name(name):
     assert "queryinst_r50_12e_coco" in _one_line(UserError, load_model, name)
@@ -248,7 +261,7 @@ def test_default_model_is_embedded(model, tmp_path, monkeypatch):
 @pytest.mark.parametrize("prefix", ["", "model.", "module.", "module.model.", "module._orig_mod."])
 def test_prefixes_of_wrappers(model, prefix, tmp_path):
     state = OrderedDict((prefix + name, tensor) for name, tensor in model.state_dict().items())
-    torch.save({"state_dict": state, "ema_state_dict": {"steps": torch.tensor(3)}}, tmp_path / "a.pth")
+    torch.save({"state_dict": state}, tmp_path / "a.pth")
     other = _build()
     report = load_weights(other, tmp_path / "a.pth")
     assert report.is_complete
@@ -257,8 +270,25 @@ def test_prefixes_of_wrappers(model, prefix, tmp_path):
     _assert_equal(model, other)
 
 
-def test_bare_state_dict(model, tmp_path):
-    torch.save(model.state_dict(), tmp_path / "a.pth")
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda raw, averaged: {"state_dict": raw, "ema": {"num_steps": 3, "state_dict": averaged}},  # ours
+        lambda raw, averaged: {"state_dict": averaged, "ema_state_dict": raw | {"steps": torch.tensor(3)}},  # mmengine's EMAHook
+    ],
+)
+def test_averaged_weights_of_a_training_are_taken(model, content, tmp_path):
+    averaged = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    raw = {name: torch.zeros_like(tensor) for name, tensor in averaged.items()}
+    torch.save(content(raw, averaged), tmp_path / "a.pth")
+    other = _build()
+    load_weights(other, tmp_path / "a.pth")
+    _assert_equal(model, other)
+
+
+@pytest.mark.parametrize("is_zip", [True, False])  # published files are in the older format
+def test_bare_state_dict(model, tmp_path, is_zip):
+    torch.save(model.state_dict(), tmp_path / "a.pth", _use_new_zipfile_serialization=is_zip)
     other = _build()
     assert load_weights(other, tmp_path / "a.pth").is_complete
     _assert_equal(model, other)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, MessageHub
 from torch.optim import AdamW
 
 from queryinst_vis.safe_load import CheckpointError, load_safetensors, safe_load
@@ -171,12 +171,15 @@ def test_training_checkpoint_comes_back_whole(tmp_path):
     optimizer = AdamW(layer.parameters())
     layer(torch.ones(1, 2)).sum().backward()
     optimizer.step()
-    history = HistoryBuffer([1.5, 2.5], [1, 2])
+    hub = MessageHub("training")
+    hub.update_scalar("train/loss", 1.5)
+    hub.update_scalar("train/loss", 2.5, count=2)
+    hub.update_info("epoch", 3)
     content = {
         "meta": {"epoch": 3, "iter": np.int64(7), "best": np.float64(0.25), "on": np.bool_(True)},
         "state_dict": layer.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "message_hub": {"log_scalars": {"train/loss": history}},
+        "message_hub": hub.state_dict(),
         "arrays": [np.arange(6).reshape(2, 3), np.asfortranarray(np.ones((2, 3), np.float32)), np.array(["a", "bc"])],
     }
     for name in ("once.pth", "twice.pth"):  # what was read can be written and read again
@@ -185,8 +188,10 @@ def test_training_checkpoint_comes_back_whole(tmp_path):
     assert content["meta"] == {"epoch": 3, "iter": 7, "best": 0.25, "on": True}
     assert torch.equal(content["state_dict"]["weight"], layer.weight)
     assert torch.equal(content["optimizer"]["state"][0]["exp_avg"], optimizer.state_dict()["state"][0]["exp_avg"])
-    loaded = content["message_hub"]["log_scalars"]["train/loss"]
-    assert type(loaded) is HistoryBuffer
-    assert loaded.mean() == history.mean()
+    restored = MessageHub("restored")
+    restored.load_state_dict(content["message_hub"])
+    assert restored.get_info("epoch") == 3
+    assert type(restored.get_scalar("train/loss")) is HistoryBuffer
+    assert restored.get_scalar("train/loss").statistics("mean") == hub.get_scalar("train/loss").mean()
     assert [array.tolist() for array in content["arrays"]] == [[[0, 1, 2], [3, 4, 5]], [[1, 1, 1], [1, 1, 1]], ["a", "bc"]]
     assert torch.load(tmp_path / "twice.pth", weights_only=False)["arrays"][0].dtype == np.int64

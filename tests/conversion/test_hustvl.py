@@ -1,5 +1,8 @@
 """The biases of the original's mask convolutions, folded into the running means."""
 
+import json
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -47,6 +50,16 @@ def test_folded_biases_give_the_same_maps():
     assert expected.std() > 0
     for name, tensor in original.state_dict().items():
         assert torch.equal(tensor, before[prefix + name])  # the caller's tensors are left alone
+
+
+def test_every_name_of_a_model():
+    """The original has one bias more than mmdetection for each mask convolution, and nothing is left of them."""
+    path = Path(__file__).parents[1] / "golden" / "queryinst_small.json"
+    state = {name: torch.zeros(shape) for name, shape in json.loads(path.read_text())["state_dict"].items()}
+    biases = {f"roi_head.mask_head.{s}.convs.{k}.conv.bias": torch.ones(64) for s in range(3) for k in range(4)}
+    _, ours = to_our_names(state | biases)
+    assert ours.keys() == to_our_names(state)[1].keys()
+    assert all((ours[f"mask_heads.{s}.convs.{k}.1.running_mean"] == -1).all() for s in range(3) for k in range(4))
 
 
 def test_bias_without_batch_norm_is_left_over():

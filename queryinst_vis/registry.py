@@ -1,6 +1,6 @@
 """Registries: for what a person types on a command line and for what weights files name. Configs name classes directly.
 
-Children of mmengine's roots, so mmengine's own tools find them. `available(registry)` lists names after importing the package's modules.
+Children of mmengine's roots, so mmengine's own tools find them. `available(registry)` lists names after importing ours.
 """
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS

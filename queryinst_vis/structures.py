@@ -6,6 +6,7 @@ Dimension letters: N predictions, M targets, C classes, D embedding size, B imag
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ class Frame(_ShapeRepr):
 
 @dataclass(slots=True)
 class VideoInfo:
-    """Facts of a video. width, height in upright pixels; fps is the average rate; duration in seconds; None where the file does not say."""
+    """Facts of a video. width, height in upright pixels; fps: the average; duration in seconds; None where the file is silent."""
 
     width: int
     height: int
@@ -78,9 +79,9 @@ class VideoInfo:
 class Instances(_ShapeRepr):
     """What a model, and then a tracker, says about one image.
 
-    image_hw: (height, width) of the frame the pixels refer to. boxes float32 [N, 4] xyxy; scores float32 [N] in [0, 1]; labels int64 [N],
-    0-based. Optional: class_scores [N, C]; masks of N objects; embeds float32 [N, D]; query_ids int64 [N], the query behind each
-    detection (several detections of one query are one object); track_ids int64 [N], positive.
+    image_hw: (height, width) of the frame the pixels refer to. boxes float32 [N, 4] xyxy; scores float32 [N] in [0, 1]; labels
+    int64 [N], 0-based. Optional: class_scores [N, C]; masks of N objects; embeds float32 [N, D]; query_ids int64 [N], the query
+    behind each detection (several detections of one query are one object); track_ids int64 [N], positive.
     """
 
     image_hw: tuple[int, int]
@@ -127,7 +128,7 @@ class Instances(_ShapeRepr):
         """Join parts of one image; a field is kept when every part has it."""
         if not parts or any(p.image_hw != parts[0].image_hw for p in parts):
             raise ValueError("cat() needs at least one part, all of one image size")
-        rows = {}
+        rows: dict[str, Any] = {}
         for name in cls._row_fields():
             values = [getattr(p, name) for p in parts]
             if all(v is not None for v in values):
@@ -139,9 +140,10 @@ class Instances(_ShapeRepr):
 class Targets(_ShapeRepr):
     """Ground truth of one image in the pixels of the network's input.
 
-    boxes float32 [M, 4] xyxy; labels int64 [M], 0-based; masks: dense, of M objects (rows of box-only objects are all zero), or None when
-    no object has one; has_mask bool [M]; is_crowd bool [M]: regions that are neither an object nor background; track_ids int64 [M] or None;
-    annotated_classes: bool [C], the classes that were labelled in this image, or None for all: the others get no negative loss.
+    boxes float32 [M, 4] xyxy; labels int64 [M], 0-based; masks: dense, of M objects (rows of box-only objects are all zero), or
+    None when no object has one; has_mask bool [M]; is_crowd bool [M]: regions that are neither an object nor background;
+    track_ids int64 [M] or None; annotated_classes: bool [C], the classes that were labelled in this image, or None for all: the
+    others get no negative loss.
     """
 
     boxes: Tensor
@@ -173,7 +175,7 @@ class Targets(_ShapeRepr):
         return Targets(**picked, annotated_classes=self.annotated_classes)
 
     def to(self, device: torch.device | str) -> "Targets":
-        moved = {f.name: None if (v := getattr(self, f.name)) is None else v.to(device) for f in fields(self)}
+        moved: dict[str, Any] = {f.name: None if (v := getattr(self, f.name)) is None else v.to(device) for f in fields(self)}
         return Targets(**moved)
 
 
@@ -201,8 +203,8 @@ class ImageBatch(_ShapeRepr):
 
 @dataclass(slots=True, repr=False, eq=False)
 class Track(_ShapeRepr):
-    """One object through a video. id positive; label by the mean class distribution; score the mean over frames; and per frame it was
-    seen in: index, box xyxy, score and code of the mask (None without masks)."""
+    """One object through a video. id positive; label by the mean class distribution; score the mean over frames; and per frame it
+    was seen in: index, box xyxy, score and code of the mask (None without masks)."""
 
     id: int
     label: int

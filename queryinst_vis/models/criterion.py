@@ -27,8 +27,8 @@ _CROWD_OVERLAP = 0.5  # part of a box inside a crowd region above which the box 
 class QueryCriterion:
     """Weights of matching and losses; defaults are the reference's.
 
-    soft_labels: a matched query's class is taught to be its box's IoU with the object instead of 1 (quality focal loss), so that scores
-    rank boxes by how well they fit; what NanoDet's logits, where queries start from them, already mean.
+    soft_labels: a matched query's class is taught to be its box's IoU with the object instead of 1 (quality focal loss), so that
+    scores rank boxes by how well they fit; what NanoDet's logits, where queries start from them, already mean.
     """
 
     cls_weight: float = 2.0
@@ -114,7 +114,7 @@ def _covered(boxes: Tensor, region: Tensor) -> Tensor:
 def _matched_rows(
     boxes: Tensor, matches: Sequence[Match], objects: Sequence[Targets], image_hw: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """Matched queries' boxes [P, 4], their objects' boxes [P, 4], the image's w, h, w, h [P, 4], and (image, query, label), each [P]."""
+    """Matched queries' boxes, their objects' boxes, the image's w, h, w, h, all [P, 4]; and (image, query, label), each [P]."""
     image = torch.cat([torch.full_like(m.queries, i) for i, m in enumerate(matches)])
     query = torch.cat([m.queries for m in matches])
     matched = torch.cat([t.boxes[m.objects] for m, t in zip(matches, objects, strict=True)])

@@ -1,6 +1,7 @@
 """Losses of QueryInst, each a plain sum over its elements: the caller divides by the number of objects.
 
-Focal loss: arXiv 1708.02002; quality focal loss: arXiv 2006.04388; generalised IoU: arXiv 1902.09630; dice: V-Net, arXiv 1606.04797, as in mmdetection (squares below).
+Focal loss: arXiv 1708.02002; quality focal loss: arXiv 2006.04388; generalised IoU: arXiv 1902.09630; dice: V-Net, arXiv
+1606.04797, as in mmdetection (squares below).
 """
 
 import torch.nn.functional as F

@@ -67,9 +67,7 @@ def decode_deltas(boxes: Tensor, deltas: Tensor) -> Tensor:
     centre_y = 0.5 * (boxes[..., 1] + boxes[..., 3]) + height * dy
     half_width = 0.5 * width * dw.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
     half_height = 0.5 * height * dh.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
-    return torch.stack(
-        [centre_x - half_width, centre_y - half_height, centre_x + half_width, centre_y + half_height], dim=-1
-    )
+    return torch.stack([centre_x - half_width, centre_y - half_height, centre_x + half_width, centre_y + half_height], dim=-1)
 
 
 def clip_boxes(boxes: Tensor, image_hw: tuple[int, int]) -> Tensor:

@@ -1,7 +1,7 @@
 """Sums over the processes of a distributed training; with one process each function is the identity.
 
-A loss that is divided by `mean_over_ranks(count)` and whose gradient is then averaged over the processes (as DistributedDataParallel does)
-is the loss of one process that holds the whole batch.
+A loss that is divided by `mean_over_ranks(count)` and whose gradient is then averaged over the processes (as
+DistributedDataParallel does) is the loss of one process that holds the whole batch.
 """
 
 import torch.distributed as dist
@@ -25,7 +25,7 @@ def mean_over_ranks(value: Tensor) -> Tensor:
 def target_normalizer(count: Tensor) -> Tensor:
     """What a sum over the targets of this process is divided by. count: float scalar, the targets of this process.
 
-    The number of targets over all processes, at least 1, divided by the number of processes. Clamping the mean at 1 instead would shrink
-    the loss of a batch with fewer targets than processes.
+    The number of targets over all processes, at least 1, divided by the number of processes. Clamping the mean at 1 instead would
+    shrink the loss of a batch with fewer targets than processes.
     """
     return (mean_over_ranks(count) * world_size()).clamp(min=1) / world_size()

@@ -10,14 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def paste_window(
-    probabilities: Tensor, box: Tensor, image_hw: tuple[int, int], threshold: float
-) -> tuple[int, int, Tensor]:
+def paste_window(probabilities: Tensor, box: Tensor, image_hw: tuple[int, int], threshold: float) -> tuple[int, int, Tensor]:
     """Mask of one box inside the image.
 
     probabilities: float [h, w] over the box; box: [4] xyxy in image pixels, may leave the image or be degenerate.
-    Returns (top, left, bool [window height, window width]); the window covers all pixels that can be set and lies inside the image
-    (both sides may be 0).
+    Returns (top, left, bool [window height, window width]); the window covers all pixels that can be set and lies inside the
+    image (both sides may be 0).
     """
     height, width = image_hw
     x1, y1, x2, y2 = box.tolist()

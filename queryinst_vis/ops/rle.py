@@ -1,7 +1,7 @@
 """COCO run-length codes of masks, taken from the window they live in.
 
-A code counts pixels down the columns of the whole image, zeros first. `encode_window` writes it from a small window of that image and
-equals pycocotools.mask.encode of the full mask bit for bit, without ever making the full mask.
+A code counts pixels down the columns of the whole image, zeros first. `encode_window` writes it from a small window of that image
+and equals pycocotools.mask.encode of the full mask bit for bit, without ever making the full mask.
 """
 
 from typing import TypedDict

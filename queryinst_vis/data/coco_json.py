@@ -130,7 +130,7 @@ def encode_mask(segmentation: Any, image_hw: tuple[int, int]) -> rle_ops.RLE:
         raise ValueError(f"the mask's runs cover {runs.sum()} pixels, the image has {height * width}")
     if isinstance(counts, list):
         return coco_mask.frPyObjects(segmentation, height, width)
-    return rle_ops.RLE(size=size, counts=counts)
+    return rle_ops.RLE(size=size, counts=counts)  # type: ignore[typeddict-item]
 
 
 def decode_mask(segmentation: Any, image_hw: tuple[int, int]) -> np.ndarray:

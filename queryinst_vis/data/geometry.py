@@ -55,6 +55,21 @@ def crop(sample: Sample, window: tuple[int, int, int, int], *, min_visible: floa
     return replace(sample, image=sample.image[:, rows, columns], targets=targets[inside & visible])
 
 
+def tighten_cut_boxes(sample: Sample) -> Sample:
+    """Boxes at the image's edge become those of their masks; objects with nothing left of a mask go. Crowd regions stay."""
+    targets = sample.targets
+    if targets.masks is None:
+        return sample
+    height, width = sample.image_hw
+    x1, y1, x2, y2 = targets.boxes.unbind(-1)
+    at_edge = (x1 <= 0) | (y1 <= 0) | (x2 >= width) | (y2 >= height)
+    rows = torch.nonzero(at_edge & targets.has_mask & ~targets.is_crowd)[:, 0]  # type: ignore[operator]
+    boxes = targets.boxes.clone()
+    boxes[rows] = targets.masks[rows].boxes()
+    kept = boxes[:, 2] > boxes[:, 0]
+    return replace(sample, targets=replace(targets, boxes=boxes)[kept])
+
+
 def _moved(targets: Targets, boxes: Tensor, change: Callable[[Tensor], Tensor]) -> Targets:
     """Targets with other boxes, and masks (if any) changed by a function of bool [M, H, W]."""
     masks = None if targets.masks is None else BitMasks(change(targets.masks.tensor))

@@ -10,10 +10,9 @@ from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
-import torch
 from torchvision.transforms.v2 import functional as pixels
 
-from queryinst_vis.data.geometry import crop, flip, resize
+from queryinst_vis.data.geometry import crop, flip, resize, tighten_cut_boxes
 from queryinst_vis.data.sample import Sample
 from queryinst_vis.ops.resize import fit_hw
 
@@ -93,7 +92,7 @@ class RandomResizedCrop:
         window_width = min(width, height * ratio) / zoom
         window_hw = max(int(window_width / ratio), 1), max(int(window_width), 1)
         cut = crop(sample, _place(*window_hw, sample.image_hw, rng), min_visible=self.min_visible)
-        return resize(_tighten_cut_boxes(cut), self.size_hw)
+        return resize(tighten_cut_boxes(cut), self.size_hw)
 
 
 class RandomChoice:
@@ -130,18 +129,3 @@ def _place(height: int, width: int, image_hw: tuple[int, int], rng: np.random.Ge
     top = int(rng.integers(image_hw[0] - height + 1))
     left = int(rng.integers(image_hw[1] - width + 1))
     return top, left, height, width
-
-
-def _tighten_cut_boxes(sample: Sample) -> Sample:
-    """Boxes at the image's edge become those of their masks; objects with nothing left of a mask go. Crowd regions stay."""
-    targets = sample.targets
-    if targets.masks is None:
-        return sample
-    height, width = sample.image_hw
-    x1, y1, x2, y2 = targets.boxes.unbind(-1)
-    at_edge = (x1 <= 0) | (y1 <= 0) | (x2 >= width) | (y2 >= height)
-    rows = torch.nonzero(at_edge & targets.has_mask & ~targets.is_crowd)[:, 0]  # type: ignore[operator]
-    boxes = targets.boxes.clone()
-    boxes[rows] = targets.masks[rows].boxes()
-    kept = boxes[:, 2] > boxes[:, 0]
-    return replace(sample, targets=replace(targets, boxes=boxes)[kept])

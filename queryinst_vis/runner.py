@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
@@ -96,7 +97,7 @@ def build_runner(cfg: Config, work_dir: str | Path, *, resume: bool = False) -> 
         env_cfg={},
         visualizer=_visualizer(),
         randomness={"seed": recipe.seed},
-        experiment_name=work_dir.name,
+        experiment_name=f"{work_dir.name}_{uuid4().hex[:8]}",  # mmengine keeps logs of equal names together
     )
     if rank == 0:
         _write_config(cfg, work_dir / "config.json")

@@ -1,4 +1,4 @@
-"""The loops of training and validation. Unlike mmengine's, a training resumes within an epoch, without loading what it has seen."""
+"""The loops of training and validation. Unlike with mmengine, training resumes within an epoch without loading what it saw."""
 
 from typing import Any
 

@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 
 from queryinst_vis.data.coco_json import DatasetError, read_coco
 from queryinst_vis.data.sample import Sample
-from queryinst_vis.evaluation.coco_ap import MAX_DETECTIONS, IouType, evaluate_coco
+from queryinst_vis.evaluation.coco_ap import MAX_DETECTIONS, AveragePrecision, IouType
 from queryinst_vis.ops.boxes import xyxy_to_xywh
 from queryinst_vis.ops.rle import to_json
 from queryinst_vis.registry import METRICS
@@ -45,18 +45,17 @@ class CocoMetric(BaseMetric):
         super().__init__(prefix=prefix)
         if format_only and output is None:
             raise ValueError("format_only needs `output`, the start of the names of the files to write")
-        self.truth = read_coco(annotations)
         self.annotations = Path(annotations)
-        ids = {category["name"]: category["id"] for category in self.truth["categories"]}
+        ids = {category["name"]: category["id"] for category in read_coco(annotations)["categories"]}
         self.category_ids = [ids.get(name) for name in classes]  # by label; None: not in the file, so not measured
         if not any(category_id is not None for category_id in self.category_ids):
             raise DatasetError(f"{annotations}: none of its categories {sorted(ids)} is among the classes {list(classes)}")
         self.classes = tuple(classes)
         self.iou_types = tuple(iou_types)
+        self.measures = {} if format_only else {kind: AveragePrecision(annotations, iou_type=kind) for kind in iou_types}
         self.groups = tuple(groups)
         self.per_class = per_class
         self.output = output
-        self.format_only = format_only
 
     def process(self, data_batch: Sequence[Sample], data_samples: Sequence[Instances]) -> None:
         """Take the detections of some images, in original pixels."""
@@ -74,7 +73,7 @@ class CocoMetric(BaseMetric):
         for iou_type in self.iou_types:
             if self.output is not None:
                 self._write(detections, iou_type)
-            if not self.format_only:
+            if iou_type in self.measures:
                 metrics |= self._measure(detections, iou_type)
         return metrics
 
@@ -100,9 +99,8 @@ class CocoMetric(BaseMetric):
         ]
 
     def _measure(self, detections: list[dict[str, Any]], iou_type: IouType) -> dict[str, float]:
-        metrics = evaluate_coco(
-            self.truth, detections, iou_type=iou_type, classes=self.classes, groups=self.groups, per_class=self.per_class
-        )
+        measure = self.measures[iou_type]
+        metrics = measure(detections, classes=self.classes, groups=self.groups, per_class=self.per_class)
         return {f"{iou_type}_{name}": value for name, value in metrics.items()}
 
     def _write(self, detections: list[dict[str, Any]], iou_type: IouType) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -18,6 +18,43 @@ from queryinst_vis.data.coco_json import DatasetError, check_coco, encode_mask, 
 
 IouType = Literal["bbox", "segm"]
 MAX_DETECTIONS = 100  # per image, as COCO counts
+
+
+class AveragePrecision:
+    """Measures detections against one set of annotations, as often as wanted.
+
+    annotations: a COCO JSON file or its content. Raises DatasetError for unusable ones, and for objects without masks when these
+    are to be measured.
+    """
+
+    def __init__(self, annotations: str | Path | dict[str, Any], *, iou_type: IouType) -> None:
+        if iou_type not in get_args(IouType):
+            raise ValueError(f"iou_type must be one of {get_args(IouType)}, got {iou_type!r}")
+        self._name = "annotations" if isinstance(annotations, dict) else str(annotations)
+        self._content = check_coco(annotations, name=self._name) if isinstance(annotations, dict) else read_coco(annotations)
+        self._truth = _ground_truth(self._content, iou_type, self._name)
+        self._iou_type = iou_type
+
+    def __call__(
+        self,
+        detections: Sequence[dict[str, Any]],
+        *,
+        classes: Sequence[str] | None = None,
+        groups: Sequence[str] = (),
+        per_class: bool = False,
+    ) -> dict[str, float]:
+        """Numbers by name; see evaluate_coco."""
+        _check_references(detections, self._content, self._name)
+        evaluation = _run(self._truth, _results(detections, self._content, self._iou_type), self._iou_type)
+        position = {category_id: k for k, category_id in enumerate(evaluation.params.catIds)}
+        categories = [c for c in self._content["categories"] if classes is None or c["name"] in classes]
+        metrics = _summary(evaluation, [position[c["id"]] for c in categories])
+        for group in groups:
+            members = [position[c["id"]] for c in categories if c.get("supercategory") == group]
+            metrics |= _precisions(evaluation, members, suffix=f"_group/{group}")
+        for category in categories if per_class else ():
+            metrics |= _precisions(evaluation, [position[category["id"]]], suffix=f"_class/{category['name']}")
+        return metrics
 
 
 def evaluate_coco(
@@ -37,23 +74,8 @@ def evaluate_coco(
     `groups` (the mean over its classes) `AP_group/NAME` and `AP50_group/NAME`; with `per_class`, `AP_class/NAME` and
     `AP50_class/NAME`. Raises DatasetError for unusable annotations and for detections of unknown images or categories.
     """
-    truth = check_coco(annotations, name="annotations") if isinstance(annotations, dict) else read_coco(annotations)
-    name = "annotations" if isinstance(annotations, dict) else str(annotations)
-    _check_references(detections, truth, name)
-    evaluation = _run(_ground_truth(truth, iou_type, name), _results(detections, truth, iou_type), iou_type)
-    categories = [c for c in truth["categories"] if classes is None or c["name"] in classes]
-    position = {category_id: k for k, category_id in enumerate(evaluation.params.catIds)}
-
-    def chosen(rows: Sequence[dict[str, Any]]) -> list[int]:
-        return [position[row["id"]] for row in rows]
-
-    metrics = _summary(evaluation, chosen(categories))
-    for group in groups:
-        members = chosen([c for c in categories if c.get("supercategory") == group])
-        metrics |= _precisions(evaluation, members, suffix=f"_group/{group}")
-    for category in categories if per_class else ():
-        metrics |= _precisions(evaluation, chosen([category]), suffix=f"_class/{category['name']}")
-    return metrics
+    measure = AveragePrecision(annotations, iou_type=iou_type)
+    return measure(detections, classes=classes, groups=groups, per_class=per_class)
 
 
 def _check_references(detections: Sequence[dict[str, Any]], truth: dict[str, Any], name: str) -> None:

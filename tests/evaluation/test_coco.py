@@ -177,6 +177,11 @@ def test_detections_of_something_unknown(change, message):
         evaluate_coco(_truth([annotation]), [_detection(annotation, **change)], iou_type="bbox")
 
 
+def test_unknown_iou_type():
+    with pytest.raises(ValueError, match=r"one of \('bbox', 'segm'\), got 'mask'"):
+        evaluate_coco(_truth([]), [], iou_type="mask")
+
+
 def test_masks_cannot_be_measured_on_boxes():
     annotation = _annotation(4, 1, 5, (2, 2, 30, 40), segmentation=[])
     with pytest.raises(DatasetError, match="annotation 4 of image 1: has no mask"):
@@ -268,6 +273,23 @@ def test_metric_keeps_the_best_100_and_no_pixels(truth_file):
     kept = [d["score"] for d in metric.results[0]["detections"]]
     assert kept == pytest.approx(np.arange(149, 49, -1) / 150, abs=1e-6)
     json.dumps(metric.results)  # plain values
+
+
+def test_metric_can_be_used_again(random_detections, truth_file):
+    metric = CocoMetric(truth_file, classes=CLASSES)
+    values = []
+    for _ in range(2):
+        metric.process(*_batch(random_detections))
+        values.append(metric.evaluate(size=3))
+    assert values[0] == values[1]
+
+
+def test_metric_refuses_boxes_before_the_model_has_run(tmp_path):
+    path = tmp_path / "boxes.json"
+    path.write_text(json.dumps(_truth([_annotation(4, 1, 5, (2, 2, 30, 40), segmentation=[])])))
+    with pytest.raises(DatasetError, match=r"boxes.json: annotation 4 of image 1: has no mask"):
+        CocoMetric(path, classes=CLASSES)
+    CocoMetric(path, classes=CLASSES, iou_types=("bbox",))
 
 
 def test_format_only_writes_files_for_a_server(random_detections, truth_file, tmp_path):

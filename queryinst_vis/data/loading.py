@@ -32,7 +32,7 @@ class SampleKey(NamedTuple):
 
 
 class JoinedDataset(Dataset):
-    """Datasets one after the other. aspect_ratios: float [len], width / height of each image; classes: of the first."""
+    """Datasets one after the other; one that is listed twice is augmented differently each time. aspect_ratios: float [len], width / height of each image; classes: of the first."""
 
     def __init__(self, parts: Sequence[Dataset]) -> None:
         self.parts = list(parts)
@@ -48,7 +48,7 @@ class JoinedDataset(Dataset):
         if part == len(self.parts):
             raise IndexError(f"index {key.index} of {len(self)} samples")
         start = int(self.ends[part - 1]) if part else 0
-        return self.parts[part][key._replace(index=key.index - start)]
+        return self.parts[part][SampleKey(key.seed + part, key.epoch, key.index - start)]
 
     @property
     def aspect_ratios(self) -> np.ndarray:

@@ -4,10 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from queryinst_vis import model_zoo
-from queryinst_vis.config import configs_folder
+from queryinst_vis.config import build, load_config
 from queryinst_vis.model_zoo import BACKBONES, PUBLISHED, weights_path
+from queryinst_vis.models.backbones import ResNet
+from queryinst_vis.models.queries import LearnedQueries
+from queryinst_vis.models.queryinst import QueryInst
 from queryinst_vis.safe_load import CheckpointError
 
 
@@ -17,8 +21,14 @@ def test_urls_carry_their_hash(url):
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_models_have_a_config(name):
-    assert (configs_folder() / f"{name}.py").is_file()
+def test_config_of_a_published_name_fits_its_file(name):
+    """By what the name says: depth of the backbone and number of queries; everything else is common to all."""
+    depth, num_queries = 101 if "_r101_" in name else 50, 300 if "_300q_" in name else 100
+    with torch.device("meta"):
+        model = build(load_config(name).model)
+        expected = QueryInst(ResNet(depth), LearnedQueries(num_queries, 256), num_classes=80)
+    assert {n: t.shape for n, t in model.state_dict().items()} == {n: t.shape for n, t in expected.state_dict().items()}
+    assert model.max_detections == num_queries
 
 
 def test_published_name_is_downloaded(monkeypatch):

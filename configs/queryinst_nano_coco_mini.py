@@ -8,7 +8,7 @@ from torch.optim import AdamW
 
 from queryinst_vis.data.classes import COCO
 from queryinst_vis.data.coco import CocoDataset
-from queryinst_vis.data.transforms import RandomColour, RandomFlip, RandomResizedCrop, RandomShortSide
+from queryinst_vis.data.transforms import RandomColour, RandomFlip, RandomResizedCrop
 from queryinst_vis.evaluation.coco import CocoMetric
 from queryinst_vis.models import DenseQueries, ModelInfo, Preprocess, QueryCriterion, QueryInst, ShuffleNetV2
 from queryinst_vis.training.schedule import Cosine
@@ -69,7 +69,6 @@ val_dataset = dict(
     annotations="{data_root}/coco_mini_val.json",
     images="{data_root}/coco_mini_val",
     classes=COCO,
-    transforms=[dict(type=RandomShortSide, shorts=[416], long=416)],
 )
 val_metric = dict(
     type=CocoMetric,

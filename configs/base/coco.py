@@ -20,7 +20,6 @@ val_dataset = dict(
     annotations="{data_root}/annotations/instances_val2017.json",
     images="{data_root}/val2017",
     classes=COCO,
-    transforms=[dict(type=RandomShortSide, shorts=[800], long=1333)],
 )
 val_metric = dict(
     type=CocoMetric,

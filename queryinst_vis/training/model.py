@@ -26,14 +26,16 @@ class TrainingModel(BaseModel):
         self.model = model
 
     def forward(self, samples: Sequence[Sample], mode: str) -> dict[str, Tensor] | list[Instances]:
-        """mode "loss": named scalars; "predict": instances of each sample in the pixels of its file."""
-        device = self.model.device
-        images = [sample.image.to(device, non_blocking=True) for sample in samples]
-        batch = self.model.preprocess.collate(images, original_sizes=[sample.original_hw for sample in samples])
-        if mode == "loss":
-            return self.model.loss(batch, [sample.targets.to(device) for sample in samples])
+        """mode "loss": named scalars; "predict": instances of each sample, in the pixels it has.
+
+        Samples to predict come without transforms: the model's own preprocessing resizes them.
+        """
         if mode == "predict":
-            return self.model.postprocess(self.model(batch.tensor, batch.tensor.new_tensor(batch.sizes)), batch)
+            return self.model.predict([sample.image.permute(1, 2, 0).cpu().numpy() for sample in samples])
+        if mode == "loss":
+            device = self.model.device
+            batch = self.model.preprocess.collate([sample.image.to(device, non_blocking=True) for sample in samples])
+            return self.model.loss(batch, [sample.targets.to(device) for sample in samples])
         raise ValueError(f"mode {mode!r} is not loss or predict")
 
     def init_weights(self) -> None:

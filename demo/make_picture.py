@@ -18,7 +18,7 @@ GAP = 6  # white pixels between the moments
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--video", type=Path, default=DEMO / "clip_tracked.mp4")
-    parser.add_argument("--seconds", type=float, nargs="+", default=[1.2, 3.9, 5.8], help="the moments shown")
+    parser.add_argument("--seconds", type=float, nargs="+", default=[1.0, 3.4, 5.1], help="the moments shown")
     parser.add_argument("--output", type=Path, default=DEMO.parent / "docs" / "images" / "demo.jpg")
     args = parser.parse_args()
 

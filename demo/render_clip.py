@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from skimage import data
 
-WIDTH, HEIGHT, FPS, SECONDS = 640, 360, 25, 6.4
+WIDTH, HEIGHT, FPS, SECONDS = 640, 360, 24, 5.6
 TABLE_TOP = 232  # y of the table's far edge
 SKYLINE_ROWS = slice(132, 300)  # of the camera man's photograph, from the tower to the lawn
 PAN = 24  # pixels by which the background drifts; the table drifts more, the people lie between
@@ -202,7 +202,7 @@ def render_frames() -> Iterator[np.ndarray]:
         canvas[: len(background)] = drift(background, PAN * t)
         paste(canvas, man, man_x(t), 322 + 2.5 * abs(np.sin(5.0 * seconds)), limit=TABLE_TOP)
         paste(canvas, woman, woman_x(t), 296 + 3.0 * abs(np.sin(5.6 * seconds + 1)), limit=TABLE_TOP)
-        duck = np.clip(2.6 * np.sin(np.pi * np.clip((seconds - 2.2) / 1.8, 0, 1)), 0, 1)  # the cat hides for a while
+        duck = np.clip(2.6 * np.sin(np.pi * np.clip((seconds - 1.9) / 1.6, 0, 1)), 0, 1)  # the cat hides for a while
         paste(canvas, kitten, cat_x(t), TABLE_TOP + 22 + 160 * duck + 2 * np.sin(3 * seconds), limit=TABLE_TOP)
         canvas[TABLE_TOP:] = drift(wood, 3 * PAN * t)
         paste(canvas, red_cup, red_x(t), 330, shadow=0.45)

@@ -1,4 +1,4 @@
-"""The main path: frames in, instances out; with a tracker, instances that keep their identity. Every tool runs these generators."""
+"""The main path: frames in, instances out; with a tracker, instances that keep their identity. Every tool runs these."""
 
 from collections.abc import Collection, Iterable, Iterator
 
@@ -35,8 +35,8 @@ def track_video(
 ) -> Iterator[tuple[Frame, Instances]]:
     """Each frame with its objects, `track_ids` set.
 
-    One tracker per video; it is never reset here, so a video may be handed over in parts. Nothing is kept but what the tracker keeps.
-    Detections below `tracker.min_score` are not computed, those of classes outside `labels` never reach the tracker.
+    One tracker per video; it is never reset here, so a video may be handed over in parts. Nothing is kept but what the tracker
+    keeps. Detections below `tracker.min_score` are not computed, those of classes outside `labels` never reach the tracker.
     """
     for frame, instances in segment_frames(frames, model, min_score=tracker.min_score, labels=labels):
         with torch.inference_mode():

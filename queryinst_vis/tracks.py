@@ -8,11 +8,11 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from queryinst_vis.detections import categories
 from queryinst_vis.errors import UserError
 from queryinst_vis.ops.boxes import xyxy_to_xywh
 from queryinst_vis.ops.rle import to_json
@@ -28,8 +28,8 @@ CREATE TABLE tracks (track INTEGER PRIMARY KEY, num_frames INTEGER, score_sum RE
 class TrackLog:
     """Takes in the instances of one frame after the other, writes the JSON of their tracks when closed.
 
-    The file appears under its name when it is complete; on leaving a `with` block by an exception, what was added stays as NAME.part.
-    The spool is NAME.spool; after a kill it holds all frames that were added.
+    The file appears under its name when it is complete. On leaving a `with` block by an exception, what was added stays, as a
+    complete document, in NAME.part. The spool is NAME.spool; after a kill it holds all frames that were added.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class TrackLog:
     def _write(self) -> None:
         video = json.dumps(_facts(self._video_name, self._info, self._num_frames))
         with self._errors_told(), part_of(self.path).open("w", encoding="utf-8") as file:
-            file.write(f'{{"video": {video},\n"categories": {json.dumps(_categories(self._classes))},\n"tracks": [')
+            file.write(f'{{"video": {video},\n"categories": {json.dumps(categories(self._classes))},\n"tracks": [')
             for number, pieces in enumerate(self._tracks()):
                 file.write(",\n" if number else "\n")
                 file.writelines(pieces)
@@ -151,7 +151,3 @@ def _rows(frame: Frame, instances: Instances) -> Iterator[dict[str, Any]]:
     codes = [None] * len(boxes) if instances.masks is None else [to_json(code) for code in instances.masks.rles()]
     for box, score, code in zip(boxes, instances.scores.tolist(), codes, strict=True):
         yield {"index": frame.index, "time": round(frame.time, 6), "box": box, "score": round(score, 4), "segmentation": code}
-
-
-def _categories(classes: Sequence[str]) -> list[dict[str, Any]]:
-    return [{"id": label + 1, "name": name} for label, name in enumerate(classes)]

@@ -18,6 +18,7 @@ COMMANDS = {
     "segment": "segment the objects of pictures",
     "train": "train a model",
     "test": "measure a model on a data set",
+    "clips": "measure tracking on sparsely annotated clips",
     "browse": "draw augmented samples of a data set",
 }
 INTERRUPTED = 130

@@ -20,7 +20,7 @@ _GAP = 0.1  # seconds of silence between packets that are no rounding
 class AudioTrack:
     """The first audio stream of a file, put into an output container alongside its pictures.
 
-    Times are those of frames from `PyAVSource`: counted from the start of the file. `problem` is one line on what is lost, or None.
+    Times count from the start of the file, as those of `PyAVSource` do. `problem` is one line on what is lost, or None.
     """
 
     def __init__(self, path: Path, output: "av.container.OutputContainer") -> None:
@@ -35,7 +35,7 @@ class AudioTrack:
             if _decodes(path):
                 self._packets = self._carried(stream)
             else:
-                self.problem = f"the sound was dropped: it cannot be decoded ({stream.name or 'unknown codec'})"
+                self.problem = f"the sound was dropped: it cannot be decoded ({getattr(stream, 'name', None) or 'unknown codec'})"
 
     def _carried(self, stream: "av.audio.stream.AudioStream") -> Iterator[av.Packet]:
         start = file_start(self._input)
@@ -116,7 +116,7 @@ def _encoded(
 
 
 def _timed(frames: Iterator[av.AudioFrame], start: Fraction) -> Iterator[av.AudioFrame]:
-    """Frames whose times count samples from `start`; the file's own times, often rounded or missing, show where there are gaps."""
+    """Frames whose times count samples from `start`; the file's own, often rounded or missing, only show where gaps are."""
     expected: int | None = None
     for frame in frames:
         rate = frame.sample_rate

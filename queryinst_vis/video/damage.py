@@ -15,7 +15,12 @@ class Damage:
     """Packets of one stream, and what they and their pictures lack."""
 
     def __init__(self, container: "av.container.InputContainer", stream: "av.video.stream.VideoStream") -> None:
-        self._container, self._stream = container, stream
+        self._container, self._stream_index = container, stream.index
+        # facts kept here can be asked for after the file is closed
+        self._num_declared = stream.frames if "mp4" in container.format.name else 0
+        self._one_picture_per_packet = stream.codec_context.name in _ONE_PICTURE_PER_PACKET
+        self._start = max((container.start_time or 0) / av.time_base, 0)
+        self._duration = (container.duration or 0) / av.time_base
         self._num_packets = self._num_hidden = self._num_frames = 0
         self._num_undecodable = self._num_corrupt = self._num_resized = 0
         self._end = Fraction(0)  # seconds: where the latest packet of any stream ends
@@ -30,11 +35,10 @@ class Damage:
         while (packet := self._next(demuxed)) is not None:
             if packet.pts is not None:
                 self._end = max(self._end, (packet.pts + (packet.duration or 0)) * packet.time_base)
-            if packet.size and packet.stream_index == self._stream.index:
+            if packet.size and packet.stream_index == self._stream_index:
                 self._num_packets += 1
                 self._num_hidden += packet.is_discard
                 yield packet
-        self._at_end = True
 
     def _next(self, demuxed: Iterator[av.Packet]) -> av.Packet | None:
         try:
@@ -54,53 +58,44 @@ class Damage:
         self._num_corrupt += frame.is_corrupt
         self._interlaced |= frame.interlaced_frame
 
-    def resized(self, frame: av.VideoFrame) -> None:
+    def resized(self) -> None:
         """A picture of another size than the first."""
         self._num_resized += 1
 
-    def summary(self) -> str:
-        """All lines as one."""
-        return "; ".join(self.lines())
+    def finished(self) -> None:
+        """No packet and no picture will come any more; only then is known what is missing."""
+        self._at_end = True
 
     def lines(self) -> list[str]:
-        """One line per kind of damage; none for a sound video. What is missing at the end is told when the end was reached."""
-        told = [
-            (self._num_undecodable, f"{_count(self._num_undecodable, 'packet')} could not be decoded ({self._last_error})"),
-            (self._num_silent, f"{_count(self._num_silent, 'packet')} gave no picture"),
-            (self._num_corrupt, f"{_count(self._num_corrupt, 'frame')} decoded with errors"),
-            (self._num_resized, f"{_count(self._num_resized, 'frame')} had another size and were fitted to the first frame's"),
-            (self.num_times_moved, f"{_count(self.num_times_moved, 'frame')} had times that did not grow and were moved"),
-            (self._broke_off, f"reading broke off at {float(self._end):.2f} s ({self._broke_off})"),
-            (
-                self._num_absent,
-                f"the file ends early: {_count(self._num_absent, 'frame')} of {self._stream.frames} are not in it",
-            ),
-            (self._ends_early, f"the file ends early: at {float(self._end):.2f} s of {self._duration:.2f} s"),
+        """One line per kind of damage; none for a sound video."""
+        counted = [
+            (self._num_undecodable, "packet", f"could not be decoded ({self._last_error})"),
+            (self._num_silent, "packet", "gave no picture"),
+            (self._num_corrupt, "frame", "decoded with errors"),
+            (self._num_resized, "frame", "had another size and took the first frame's"),
+            (self.num_times_moved, "frame", "had a time that did not grow and was moved"),
+            (self._num_absent, "frame", f"of {self._num_declared} missing: the file ends early"),
         ]
-        return [line for is_so, line in told if is_so]
+        lines = [f"{number} {noun}{'' if number == 1 else 's'} {what}" for number, noun, what in counted if number]
+        if self._broke_off:
+            lines.append(f"reading broke off at {float(self._end):.2f} s ({self._broke_off})")
+        elif self._ends_early:
+            lines.append(f"the file ends early: at {float(self._end):.2f} s of {self._duration:.2f} s")
+        return lines
 
     @property
     def _num_silent(self) -> int:
-        if not self._at_end or self._interlaced or self._stream.codec_context.name not in _ONE_PICTURE_PER_PACKET:
+        """Packets that vanished in the decoder."""
+        if not self._at_end or self._interlaced or not self._one_picture_per_packet:
             return 0
         return max(self._num_packets - self._num_hidden - self._num_undecodable - self._num_frames, 0)
 
     @property
     def _num_absent(self) -> int:
         """Packets that an MP4's table of contents names and the file does not hold."""
-        if not self._at_end or "mp4" not in self._container.format.name:
-            return 0
-        return max(self._stream.frames - self._num_packets, 0)
-
-    @property
-    def _duration(self) -> float:
-        return (self._container.duration or 0) / av.time_base
+        return max(self._num_declared - self._num_packets, 0) if self._at_end else 0
 
     @property
     def _ends_early(self) -> bool:
-        start = max((self._container.start_time or 0) / av.time_base, 0)
-        return self._at_end and not self._num_absent and self._end - start < self._duration - _UNTOLD_GAP
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        told_already = self._num_absent or not self._at_end
+        return not told_already and self._end - self._start < self._duration - _UNTOLD_GAP

@@ -13,8 +13,8 @@ _POLL_SECONDS = 0.1
 def prefetch(items: Iterable[T], *, depth: int = 4) -> Generator[T, None, None]:
     """The same items in the same order, at most `depth` of them made ahead in a thread.
 
-    An exception of `items` is raised here, after the items that came before it. Closing this generator (or leaving a loop over it)
-    stops the thread and waits for it, so the source behind may be closed then.
+    An exception of `items` is raised here, after the items that came before it. Closing this generator stops the thread and
+    waits for it, so that the source behind may be closed.
     """
     ready: queue.Queue[tuple[bool, object]] = queue.Queue(maxsize=depth)
     stop = threading.Event()

@@ -49,7 +49,8 @@ class PyAVSource:
         self._decoded = self._decode()
         first = next(self._decoded, None)
         if first is None:
-            raise VideoError(f"nothing could be decoded from {self.path}: {self._damage.summary() or 'it holds no pictures'}")
+            problems = "; ".join(self._damage.lines())
+            raise VideoError(f"nothing could be decoded from {self.path}: {problems or 'it holds no pictures'}")
         self._first: av.VideoFrame | None = first
         self._orientation = orientation_of(first)
         self._stored_size = (first.width, first.height)
@@ -100,10 +101,11 @@ class PyAVSource:
             for frame in frames:
                 self._damage.decoded(frame)
                 yield frame
+        self._damage.finished()
 
     def _upright(self, frame: av.VideoFrame) -> np.ndarray:
         if (frame.width, frame.height) != self._stored_size:
-            self._damage.resized(frame)
+            self._damage.resized()
             image = letterbox(frame, *self._stored_size)
         else:
             image = _to_rgb(frame)

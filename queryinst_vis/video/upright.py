@@ -1,4 +1,4 @@
-"""Pixels the way they are meant to be seen: the display matrix of phones' videos (eight orientations), and frames of another size."""
+"""Pixels the way they are meant to be seen: the eight orientations of a display matrix, and frames of another size."""
 
 import struct
 from typing import NamedTuple

@@ -1,6 +1,7 @@
-"""Annotated video that plays everywhere: H.264 (libx264), yuv420p, BT.709, MP4 with its index in front, the source's times and sound."""
+"""Video that plays everywhere: H.264 (libx264), yuv420p, BT.709, MP4 with its index in front; the source's times and sound."""
 
 import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -29,8 +30,8 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
 class VideoWriter:
     """Writes frames with their times. The file appears under its name when it is complete; until then it is NAME.part.
 
-    Pictures with an odd width or height, which yuv420p cannot hold, get their last column or row twice. On leaving a `with` block by an
-    exception, what was written stays as a playable NAME.part.
+    Pictures with an odd width or height, which yuv420p cannot hold, get their last column or row twice. On leaving a `with` block
+    by an exception, what was written stays as a playable NAME.part.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class VideoWriter:
         audio_from: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
     ) -> None:
-        """info: size, rate and time base of the frames to come. audio_from: the file whose sound goes along, cut to the pictures."""
+        """info: size, rate, time base of the frames to come. audio_from: the file whose sound goes along, cut to the pictures."""
         self.path = check_output(path, overwrite=overwrite)
         self.problems: list[str] = []
         self._part = part_of(self.path)
@@ -63,6 +64,10 @@ class VideoWriter:
             self._stream = self._add_video_stream()
             if audio_from is not None:
                 self._audio = AudioTrack(Path(audio_from), self._output)
+            self._output.start_encoding()  # now rather than with the first picture: what cannot work fails before the work
+        except VideoError:
+            self.abandon()
+            raise
         except (av.FFmpegError, OSError) as error:
             self.abandon()
             raise VideoError(f"cannot write {self.path}: {reason(error)}") from None
@@ -80,7 +85,7 @@ class VideoWriter:
         return stream
 
     def write(self, image: np.ndarray, pts: int) -> None:
-        """Add a picture. image: uint8 [H, W, 3] RGB of the size in `info`; pts: its time in units of `info.time_base`, growing."""
+        """Add a picture. image: uint8 [H, W, 3] RGB of the size in `info`; pts: its time in `info.time_base`, growing."""
         if image.shape != (self._info.height, self._info.width, 3):
             raise ValueError(f"expected a picture of {self._info.height} x {self._info.width} x 3, got {image.shape}")
         try:
@@ -126,10 +131,8 @@ class VideoWriter:
 
     def abandon(self) -> None:
         """Give up: leave no file behind."""
-        try:
+        with suppress(av.FFmpegError, OSError):
             self._release()
-        except (av.FFmpegError, OSError):
-            pass
         self._part.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:

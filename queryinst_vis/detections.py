@@ -1,0 +1,73 @@
+"""The objects of single pictures as a COCO JSON with scores, written as they come (docs/json_format.md)."""
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any, Self
+
+from queryinst_vis.ops.boxes import xyxy_to_xywh
+from queryinst_vis.ops.rle import to_json
+from queryinst_vis.outputs import check_new_file, part_of
+from queryinst_vis.structures import Instances
+
+
+class DetectionLog:
+    """Takes in the instances of one picture after the other. The file appears under its name when it is complete.
+
+    On leaving a `with` block by an exception, what was added stays, as a complete document, in NAME.part.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, classes: Sequence[str], overwrite: bool = False) -> None:
+        """classes: names in label order; a category's id is its label + 1. UserError: no file may be made there."""
+        self.path = check_new_file(path, overwrite=overwrite)
+        self.num_objects = 0
+        self._images: list[dict[str, Any]] = []
+        self._file = part_of(self.path).open("w", encoding="utf-8")
+        self._file.write(f'{{"categories": {json.dumps(categories(classes))},\n"annotations": [')
+
+    @property
+    def num_images(self) -> int:
+        return len(self._images)
+
+    def add(self, file_name: str, instances: Instances) -> None:
+        """Keep the objects of the next picture."""
+        height, width = instances.image_hw
+        self._images.append({"id": len(self._images) + 1, "file_name": file_name, "width": width, "height": height})
+        for annotation in self._annotations(instances):
+            self.num_objects += 1
+            self._file.write((",\n" if self.num_objects > 1 else "\n") + json.dumps({"id": self.num_objects} | annotation))
+
+    def _annotations(self, instances: Instances) -> list[dict[str, Any]]:
+        boxes = xyxy_to_xywh(instances.boxes).double().numpy().round(2).tolist()
+        rows = zip(instances.labels.tolist(), boxes, instances.scores.tolist(), strict=True)
+        annotations = [
+            {"image_id": self.num_images, "category_id": label + 1, "bbox": box, "score": round(score, 4), "iscrowd": 0}
+            for label, box, score in rows
+        ]
+        if instances.masks is None:
+            return [annotation | {"area": annotation["bbox"][2] * annotation["bbox"][3]} for annotation in annotations]
+        masks = zip(instances.masks.areas().tolist(), map(to_json, instances.masks.rles()), strict=True)
+        return [a | {"area": area, "segmentation": code} for a, (area, code) in zip(annotations, masks, strict=True)]
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        self._finish()
+        os.replace(part_of(self.path), self.path)
+
+    def _finish(self) -> None:
+        with self._file:
+            self._file.write(f'\n],\n"images": {json.dumps(self._images)}}}\n')
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error_type: type[BaseException] | None, *exc_info: object) -> None:
+        if error_type is None:
+            self.close()
+        else:
+            self._finish()
+
+
+def categories(classes: Sequence[str]) -> list[dict[str, Any]]:
+    """COCO's list of classes, ids from 1."""
+    return [{"id": label + 1, "name": name} for label, name in enumerate(classes)]

@@ -1,0 +1,74 @@
+"""The main path with a model whose answers are known: frames and objects stay together, ids stay with the objects."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import pytest
+import torch
+from blobs import BlobModel, two_discs
+
+from queryinst_vis.pipeline import segment_frames, track_video
+from queryinst_vis.structures import Frame
+from queryinst_vis.trackers import build_tracker
+
+
+def frames(count: int = 10) -> Iterator[Frame]:
+    return (Frame(two_discs(index), index, index, Fraction(1, 25)) for index in range(count))
+
+
+@pytest.fixture
+def model() -> BlobModel:
+    return BlobModel().eval()
+
+
+def test_every_frame_once_with_its_own_objects(model: BlobModel):
+    results = list(segment_frames(frames(), model, min_score=0.5))
+    assert [frame.index for frame, _ in results] == list(range(10))
+    for frame, found in results:
+        red = found.boxes[found.labels == 0][0]
+        assert float(red[0] + red[2]) / 2 == pytest.approx(20 + 3 * frame.index, abs=1)
+
+
+@pytest.mark.parametrize("tracker", ["iou", "query_match"])
+def test_ids_stay_with_their_objects(model: BlobModel, tracker: str):
+    ids: dict[int, set[int]] = {0: set(), 1: set()}
+    for _, tracked in track_video(frames(), model, build_tracker(tracker, score_threshold=0.5)):
+        for label, track_id in zip(tracked.labels.tolist(), tracked.track_ids.tolist(), strict=True):
+            ids[label].add(track_id)
+    assert len(ids[0]) == len(ids[1]) == 1
+    assert ids[0] != ids[1]
+
+
+def test_detections_below_the_trackers_least_score_are_not_asked_for(model: BlobModel):
+    tracker = build_tracker("iou", score_threshold=0.95)
+    assert all(len(tracked) == 0 for _, tracked in track_video(frames(), model, tracker))
+
+
+def test_other_classes_never_reach_the_tracker(model: BlobModel):
+    for _, tracked in track_video(frames(), model, build_tracker("iou", score_threshold=0.5), labels=[1]):
+        assert tracked.labels.tolist() == [1]
+        assert tracked.class_scores[:, 0].tolist() == [0]
+
+
+def test_a_video_may_come_in_parts(model: BlobModel):
+    whole, parts = build_tracker("iou", score_threshold=0.5), build_tracker("iou", score_threshold=0.5)
+    expected = [tracked.track_ids.tolist() for _, tracked in track_video(frames(), model, whole)]
+    all_frames = list(frames())
+    got = [t.track_ids.tolist() for part in (all_frames[:4], all_frames[4:]) for _, t in track_video(part, model, parts)]
+    assert got == expected
+
+
+def test_one_frame_at_a_time_and_gradients_stay_on_outside(model: BlobModel):
+    """Nothing is read ahead of what was asked for, and the caller's mode is its own between frames."""
+    taken = []
+
+    def watched() -> Iterator[Frame]:
+        for frame in frames():
+            taken.append(frame.index)
+            yield frame
+
+    results = track_video(watched(), model, build_tracker("iou", score_threshold=0.5))
+    next(results)
+    assert taken == [0]
+    assert not torch.is_inference_mode_enabled()
+    assert model.images_seen == 1

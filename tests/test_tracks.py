@@ -1,0 +1,125 @@
+"""The JSON of tracks: what docs/json_format.md says, in bounded memory, never half a file."""
+
+import gc
+import json
+import tracemalloc
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as coco_mask
+
+from queryinst_vis.errors import UserError
+from queryinst_vis.masks import BitMasks
+from queryinst_vis.structures import Frame, Instances, VideoInfo
+from queryinst_vis.tracks import TrackLog
+
+HW = (24, 32)
+INFO = VideoInfo(32, 24, Fraction(25), Fraction(1, 25), num_frames=3, duration=0.12)
+CLASSES = ("cat", "dog")
+
+
+def frame(index: int) -> Frame:
+    return Frame(np.zeros((*HW, 3), dtype=np.uint8), index, index, Fraction(1, 25))
+
+
+def instances(ids: list[int], *, class_scores: list[list[float]] | None = None) -> Instances:
+    count = len(ids)
+    masks = torch.zeros((count, *HW), dtype=torch.bool)
+    masks[:, 4:10, 5:12] = True
+    return Instances(
+        HW,
+        torch.tensor([[5.0, 4.0, 12.0, 10.0]]).repeat(count, 1),
+        torch.full((count,), 0.8),
+        torch.zeros(count, dtype=torch.int64),
+        None if class_scores is None else torch.tensor(class_scores),
+        BitMasks(masks),
+        track_ids=torch.tensor(ids, dtype=torch.int64),
+    )
+
+
+def log(path: Path, **options) -> TrackLog:
+    return TrackLog(path, video_name="in.mp4", info=INFO, classes=CLASSES, **options)
+
+
+def test_document(tmp_path: Path):
+    with log(tmp_path / "a.json") as tracks:
+        tracks.add(frame(0), instances([2]))
+        tracks.add(frame(1), instances([]))
+        tracks.add(frame(2), instances([1, 2]))
+    document = json.loads((tmp_path / "a.json").read_text())
+    assert document["video"] == {
+        "file_name": "in.mp4",
+        "width": 32,
+        "height": 24,
+        "fps": 25.0,
+        "duration": 0.12,
+        "num_frames": 3,
+    }
+    assert document["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    assert [(t["id"], t["category_id"], t["score"], [f["index"] for f in t["frames"]]) for t in document["tracks"]] == [
+        (1, 1, 0.8, [2]),
+        (2, 1, 0.8, [0, 2]),
+    ]
+    entry = document["tracks"][1]["frames"][1]
+    assert (entry["time"], entry["box"], entry["score"]) == (0.08, [5.0, 4.0, 7.0, 6.0], 0.8)
+    mask = coco_mask.decode(entry["segmentation"])
+    assert mask.shape == HW
+    assert mask[4:10, 5:12].all()
+    assert mask.sum() == 42
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_category_is_that_of_the_mean_distribution(tmp_path: Path):
+    with log(tmp_path / "a.json") as tracks:
+        for index, scores in enumerate([[0.5, 0.4], [0.5, 0.4], [0.0, 0.9]]):
+            tracks.add(frame(index), instances([1], class_scores=[scores]))
+    (track,) = json.loads((tmp_path / "a.json").read_text())["tracks"]
+    assert track["category_id"] == 2
+
+
+def test_no_frame_and_no_object(tmp_path: Path):
+    with log(tmp_path / "a.json"):
+        pass
+    assert json.loads((tmp_path / "a.json").read_text())["tracks"] == []
+
+
+def test_boxes_without_masks(tmp_path: Path):
+    found = instances([1])
+    found.masks = None
+    with log(tmp_path / "a.json") as tracks:
+        tracks.add(frame(0), found)
+    assert json.loads((tmp_path / "a.json").read_text())["tracks"][0]["frames"][0]["segmentation"] is None
+
+
+def test_after_an_exception_what_was_added_is_a_whole_document(tmp_path: Path):
+    with pytest.raises(ValueError, match="track_ids"), log(tmp_path / "a.json") as tracks:  # noqa: PT012
+        tracks.add(frame(0), instances([1]))
+        tracks.add(frame(1), Instances.empty(HW))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json.part"]
+    assert len(json.loads((tmp_path / "a.json.part").read_text())["tracks"]) == 1
+
+
+def test_never_overwrites_unasked(tmp_path: Path):
+    (tmp_path / "a.json").write_text("precious")
+    with pytest.raises(UserError, match="exists"):
+        log(tmp_path / "a.json")
+    with log(tmp_path / "a.json", overwrite=True):
+        pass
+    assert (tmp_path / "a.json").read_text() != "precious"
+
+
+def test_memory_does_not_grow_with_the_video(tmp_path: Path):
+    tracemalloc.start()
+    with log(tmp_path / "a.json") as tracks:
+        used = []
+        for index in range(800):
+            tracks.add(frame(index), instances([1, 2, 3, 4]))
+            if index in (100, 799):
+                gc.collect()
+                used.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert used[1] - used[0] < 50_000
+    assert (tmp_path / "a.json").stat().st_size > 300_000

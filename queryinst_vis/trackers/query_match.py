@@ -26,21 +26,22 @@ TENTATIVE_MISSES = 2  # frames in a row without a sighting that end a track not 
 class QueryMatchTracker(Tracker):
     """Match detections to tracks by joint cost; wait for lost ones; confirm new ones before they are shown.
 
-    score_threshold: score a new object needs. A detection scored at least (1 + score_threshold) / 2, or in the first frame, is
-    shown at once; others when seen a second time within three frames. low_score: fraction of the threshold down to which a track
-    goes on. patience: seconds a track waits to be seen again. max_cost: joint cost from which two are not the same, in [0, 1].
-    min_overlap: IoU with the expected box a low-scored detection needs. duplicate_iou: overlap from which two detections are one
-    object.
+    score_threshold: score that a new object needs, and that the smoothed score of a track needs to be shown. An object is shown
+    at once in the first frame or when scored at least (1 + score_threshold) / 2, else when seen a second time within three
+    frames. low_score: fraction of the threshold down to which a detection carries a track on. min_overlap: IoU with the expected
+    box that it needs for that. patience: seconds a track waits to be seen again. max_cost: joint cost, in [0, 1], from which two
+    are not the same. duplicate_iou: overlap from which two detections are one object; birth_iou: the same for a new object and
+    another of its class.
     """
 
     def __init__(
         self,
         *,
         score_threshold: float = 0.3,
-        low_score: float = 0.4,
+        low_score: float = 0.5,
         patience: float = 3.0,
         max_cost: float = 0.5,
-        min_overlap: float = 0.4,
+        min_overlap: float = 0.5,
         duplicate_iou: float = 0.7,
         birth_iou: float = 0.5,
         affinity: Affinity = Affinity(),  # noqa: B008 (frozen)
@@ -118,9 +119,10 @@ class QueryMatchTracker(Tracker):
         return torch.arange(first, self._next_id)
 
     def _shown(self, found: Instances, rows: Tensor) -> Instances:
-        """Detections of confirmed tracks, with their ids and the class of the track."""
+        """Detections of confirmed tracks whose smoothed score is high enough, with their ids and the class of the track."""
         columns = torch.nonzero(rows >= 0).flatten()
-        columns = columns[self._tracks.ids[rows[columns]] > 0]
+        worth = (self._tracks.ids > 0) & (self._tracks.scores >= self.score_threshold)
+        columns = columns[worth[rows[columns]]]
         shown = found[columns]
         shown.track_ids = self._tracks.ids[rows[columns]]
         shown.labels = self._tracks.labels[rows[columns]] if len(columns) else shown.labels

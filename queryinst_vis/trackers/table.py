@@ -12,7 +12,7 @@ from queryinst_vis.trackers.duplicates import class_evidence
 from queryinst_vis.trackers.motion import predict_boxes, update_velocities
 
 EMBED_MEMORY = 0.5  # seconds over which the appearance of a track is smoothed
-CLASS_MEMORY = 1.0  # and its class distribution
+CLASS_MEMORY = 1.0  # and its class distribution and score
 
 
 @dataclass(slots=True)
@@ -42,14 +42,15 @@ class TrackTable:
     velocities: Tensor  # float32 [T, 2] of the centre, pixels per second
     seen: Tensor  # float64 [T], seconds of the last sighting
     misses: Tensor  # int64 [T], frames since then
+    scores: Tensor  # float32 [T], smoothed
     class_scores: Tensor  # float32 [T, C], smoothed
     embeds: Tensor  # float32 [T, D], smoothed, unit length
 
     @classmethod
     def empty(cls) -> Self:
-        counts = torch.zeros(0, dtype=torch.int64)
+        counts, matrix = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 0)
         seen = torch.zeros(0, dtype=torch.float64)
-        return cls(counts, torch.zeros(0, 4), torch.zeros(0, 2), seen, counts, torch.zeros(0, 0), torch.zeros(0, 0))
+        return cls(counts, torch.zeros(0, 4), torch.zeros(0, 2), seen, counts, torch.zeros(0), matrix, matrix)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -98,6 +99,7 @@ class TrackTable:
         self.seen[rows] = time
         self.misses[rows] = 0
         gain = _gain(elapsed, CLASS_MEMORY)
+        self.scores[rows] = torch.lerp(self.scores[rows], sightings.scores[columns], gain[:, 0])
         self.class_scores[rows] = torch.lerp(self.class_scores[rows], sightings.class_scores[columns], gain)
         gain = _gain(elapsed, EMBED_MEMORY) * sightings.scores[columns, None]
         self.embeds[rows] = F.normalize(torch.lerp(self.embeds[rows], sightings.embeds[columns], gain), dim=1)
@@ -111,6 +113,7 @@ class TrackTable:
             "velocities": torch.zeros(count, 2),
             "seen": torch.full((count,), time, dtype=torch.float64),
             "misses": torch.zeros(count, dtype=torch.int64),
+            "scores": sightings.scores[columns],
             "class_scores": sightings.class_scores[columns],
             "embeds": sightings.embeds[columns],
         }

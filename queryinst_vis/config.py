@@ -10,6 +10,7 @@ import ast
 import difflib
 import importlib.util
 import inspect
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,18 +77,19 @@ def _read(path: Path) -> dict[str, Any]:
         config = Config.fromfile(str(path), lazy_import=True)
         return {k: _imported(v) for k, v in config._to_lazy_dict().items() if not k.startswith("_")}
     except SyntaxError as error:
-        raise ConfigError(f"{error.filename or path}, line {error.lineno}: {error.msg}") from error
+        raise ConfigError(f"{_place(error, path)}, line {error.lineno}: {error.msg}") from error
     except Exception as error:  # a config is a program: anything may happen in it
         raise ConfigError(f"{_place(error, path)}: {type(error).__name__}: {str(error).strip().splitlines()[0]}") from error
 
 
 def _place(error: BaseException, path: Path) -> str:
-    """The config file and line where an error rose."""
-    place, trace = str(path), error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_name == "<module>" and "LazyObject" in trace.tb_frame.f_globals:
-            place = f"{trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno}"
-        trace = trace.tb_next
+    """The config, or base, where an error rose, and the line if it was running."""
+    place = str(path)
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "_parse_lazy_import":
+            place = frame.f_locals["filename"]
+        elif frame.f_code.co_filename == place:
+            place = f"{place}, line {line}"
     return place
 
 
@@ -135,7 +137,7 @@ def _overridden(settings: dict[str, Any], override: str) -> dict[str, Any]:
         value = text
     names = key.split(".")
     if names[0] not in settings and names[0] in Recipe.names():
-        settings = settings | {names[0]: {} if len(names) > 1 else None}
+        settings = settings | {names[0]: None}
     return _replaced(settings, names, value, key)
 
 

@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from uuid import uuid4
 import torch
 import torch.distributed as dist
 from mmengine import Config
+from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import LoggerHook
 from mmengine.logging import MMLogger
@@ -23,7 +24,7 @@ from torch.utils.data import Dataset
 
 from queryinst_vis.checkpoint import load_weights
 from queryinst_vis.config import build, construct
-from queryinst_vis.data.loading import JoinedDataset, SampleLoader, TestBatches, TrainBatches
+from queryinst_vis.data.loading import JoinedDataset, SampleLoader, TrainBatches, ValidationBatches
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.safe_load import safe_load
@@ -42,7 +43,8 @@ class TrainRunner(Runner):
     def load_checkpoint(self, filename: str, map_location: Any = "cpu", strict: bool = True, revise_keys: Sequence = ()) -> dict:
         checkpoint = safe_load(filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        getattr(self.model, "module", self.model).load_state_dict(checkpoint["state_dict"])
+        model = self.model.module if self.distributed else self.model
+        model.load_state_dict(checkpoint["state_dict"])
         return checkpoint
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
@@ -65,13 +67,16 @@ class TrainRunner(Runner):
         """Nothing: build_runner() has written the config with its overrides."""
 
 
-def build_runner(cfg: Config, work_dir: str | Path, *, resume: bool = False) -> Runner:
+def build_runner(
+    cfg: Config, work_dir: str | Path, *, resume: bool = False, stop_asked: Callable[[], bool] = lambda: False
+) -> Runner:
     """A training that is ready to `train()`; joins the other processes when started by torchrun.
 
-    resume: go on from the newest checkpoint in `work_dir`, or begin when there is none. Raises UserError for settings that do not
-    fit, and when a training without `resume` would overwrite another one's checkpoints.
+    resume: go on from the newest checkpoint in `work_dir`, or begin when there is none. stop_asked: asked after every step; when
+    it says so, a checkpoint is saved and `train()` raises TrainingStopped. Raises UserError for settings that do not fit, or when
+    a training without `resume` would overwrite another one's checkpoints.
     """
-    recipe: Recipe = construct(Recipe, dict(cfg))
+    recipe = build_recipe(cfg)
     recipe.require("train_dataset", "optimizer", "schedule")
     work_dir = Path(work_dir)
     newest = _newest_checkpoint(work_dir, resume=resume)
@@ -90,7 +95,7 @@ def build_runner(cfg: Config, work_dir: str | Path, *, resume: bool = False) -> 
         param_scheduler=schedule.schedulers(optimizer, epochs=recipe.epochs, iters_per_epoch=len(loader)),
         **_validation(recipe, rank=rank, world_size=world_size),
         default_hooks={"logger": LoggerHook(interval=recipe.log_every), "sampler_seed": None, "checkpoint": None},
-        custom_hooks=_hooks(recipe, work_dir, averaged, iters_per_epoch=len(loader)),
+        custom_hooks=_hooks(recipe, work_dir, averaged, _checkpoints(recipe, work_dir, len(loader), stop_asked)),
         load_from=newest and str(newest),
         resume=newest is not None,
         launcher="pytorch" if world_size > 1 else "none",
@@ -104,8 +109,17 @@ def build_runner(cfg: Config, work_dir: str | Path, *, resume: bool = False) -> 
     return runner
 
 
+def build_recipe(cfg: Config) -> Recipe:
+    """The settings of a config, checked."""
+    return construct(Recipe, dict(cfg))
+
+
 def build_model(recipe: Recipe, *, classes: Sequence[str] = ()) -> ImageModel:
-    """The recipe's model with its initial weights and what it is to know of itself. classes: names unless the recipe says."""
+    """The recipe's model with its initial weights, by its seed, and what it is to know of itself.
+
+    classes: names in label order, unless the recipe says.
+    """
+    torch.manual_seed(recipe.seed)
     model = build(recipe.model)
     if not isinstance(model, ImageModel):
         raise UserError(f"model builds a {type(model).__name__}, expected an ImageModel")
@@ -113,7 +127,9 @@ def build_model(recipe: Recipe, *, classes: Sequence[str] = ()) -> ImageModel:
         model.info = build(recipe.info)
     model.info.classes = tuple(model.info.classes or classes)
     if recipe.load_from:
-        print(load_weights(model, recipe.load_from, allow_shape_mismatch=recipe.allow_shape_mismatch))
+        report = load_weights(model, recipe.load_from, allow_shape_mismatch=recipe.allow_shape_mismatch)
+        if is_main_process():
+            print(report)
     return model
 
 
@@ -127,11 +143,12 @@ def build_dataset(specs: Any) -> Dataset:
     return JoinedDataset(built)
 
 
-def validation_loader(recipe: Recipe, *, rank: int = 0, world_size: int = 1) -> SampleLoader:
-    """Every validation sample once."""
+def validation_parts(recipe: Recipe, *, rank: int = 0, world_size: int = 1) -> tuple[SampleLoader, Evaluator]:
+    """Every validation sample once, and what measures them."""
+    recipe.require("val_dataset", "val_metric")
     dataset = build_dataset(recipe.val_dataset)
-    batches = TestBatches(len(dataset), recipe.val_batch_size, rank=rank, world_size=world_size)  # type: ignore[arg-type]
-    return SampleLoader(dataset, batches, num_workers=recipe.num_workers)
+    batches = ValidationBatches(len(dataset), recipe.val_batch_size, rank=rank, world_size=world_size)  # type: ignore[arg-type]
+    return SampleLoader(dataset, batches, num_workers=recipe.num_workers), Evaluator(build(recipe.val_metric))
 
 
 def _train_loader(recipe: Recipe, *, rank: int, world_size: int) -> SampleLoader:
@@ -152,24 +169,29 @@ def _validation(recipe: Recipe, *, rank: int, world_size: int) -> dict[str, Any]
     """The Runner's arguments for validation, none without a validation dataset."""
     if not recipe.val_dataset:
         return {}
-    recipe.require("val_metric")
-    return {
-        "val_dataloader": validation_loader(recipe, rank=rank, world_size=world_size),
-        "val_cfg": {"type": EvaluationLoop},
-        "val_evaluator": Evaluator(build(recipe.val_metric)),
-    }
+    loader, evaluator = validation_parts(recipe, rank=rank, world_size=world_size)
+    return {"val_dataloader": loader, "val_cfg": {"type": EvaluationLoop}, "val_evaluator": evaluator}
 
 
-def _hooks(recipe: Recipe, work_dir: Path, averaged: AveragedWeights | None, *, iters_per_epoch: int) -> list:
-    interval = recipe.checkpoint_every and -(-recipe.checkpoint_every // recipe.accumulate) * recipe.accumulate
-    identity = {"seed": recipe.seed, "epochs": recipe.epochs, "iterations per epoch": iters_per_epoch}
+def _hooks(recipe: Recipe, work_dir: Path, averaged: AveragedWeights | None, saving: Checkpoints) -> list:
     return [
         StopAtNonFiniteLoss(),
         *([averaged] if averaged else []),
         Console(recipe.log_every),
-        Checkpoints(work_dir, interval=interval, keep=recipe.keep_checkpoints, identity=identity),
+        saving,
         ExportWeights(work_dir, metric=recipe.best_metric, averaged=averaged),
     ]
+
+
+def _checkpoints(recipe: Recipe, work_dir: Path, iters_per_epoch: int, stop_asked: Callable[[], bool]) -> Checkpoints:
+    return Checkpoints(
+        work_dir,
+        interval=recipe.checkpoint_every,
+        accumulate=recipe.accumulate,
+        keep=recipe.keep_checkpoints,
+        identity={"seed": recipe.seed, "epochs": recipe.epochs, "iterations per epoch": iters_per_epoch},
+        stop_asked=stop_asked,
+    )
 
 
 def _newest_checkpoint(work_dir: Path, *, resume: bool) -> Path | None:

@@ -1,8 +1,10 @@
 """`train CONFIG [key=value ...]`: train a model, or go on where a training stopped."""
 
 import argparse
+import warnings
 from pathlib import Path
 
+from queryinst_vis.cli.stopping import stop_on_signal
 from queryinst_vis.config import load_config
 
 
@@ -20,17 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from queryinst_vis.runner import build_runner
+    from queryinst_vis.training.checkpoints import TrainingStopped
 
+    # With accumulated gradients there are iterations without a step, which mmengine takes for a mistake.
+    warnings.filterwarnings("ignore", message=r"Detected call of `scheduler\.step")
     overrides = [*args.overrides, *([f"amp={args.amp}"] if args.amp else [])]
     cfg = load_config(args.config, overrides)
     work_dir = args.work_dir or Path("work_dirs") / Path(args.config).stem
-    runner = build_runner(cfg, work_dir, resume=args.resume)
-    try:
-        runner.train()
-    except KeyboardInterrupt:
-        print(
-            f"\nstopped in iteration {runner.iter + 1}; the same command with --resume goes on from the last checkpoint",
-            flush=True,
-        )
-        return 130
-    return 0
+    with stop_on_signal() as stop:
+        runner = build_runner(cfg, work_dir, resume=args.resume, stop_asked=lambda: stop.signal is not None)
+        try:
+            runner.train()
+        except TrainingStopped as stopped:
+            print(f"stopped and saved after iteration {stopped}; the same command with --resume goes on", flush=True)
+    return stop.exit_code

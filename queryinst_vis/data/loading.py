@@ -32,7 +32,10 @@ class SampleKey(NamedTuple):
 
 
 class JoinedDataset(Dataset):
-    """Datasets one after the other; one that is listed twice is augmented differently each time. aspect_ratios: float [len], width / height of each image; classes: of the first."""
+    """Datasets one after the other; one that is listed twice is augmented differently each time.
+
+    aspect_ratios: float [len], width / height of each image; classes: of the first.
+    """
 
     def __init__(self, parts: Sequence[Dataset]) -> None:
         self.parts = list(parts)
@@ -113,7 +116,7 @@ def _fill(rows: np.ndarray, divisor: int) -> np.ndarray:
     return np.resize(rows, (-(-len(rows) // divisor) * divisor, *rows.shape[1:]))
 
 
-class TestBatches:
+class ValidationBatches:
     """Batch sampler of a validation: every sample once, in order, dealt out to the processes as mmengine collects them."""
 
     def __init__(self, num_samples: int, batch_size: int, *, rank: int = 0, world_size: int = 1) -> None:
@@ -132,7 +135,7 @@ class TestBatches:
 class SampleLoader(DataLoader):
     """Loads lists of samples. num_workers: loader processes of this process, kept alive between epochs."""
 
-    def __init__(self, dataset: Dataset, batches: TrainBatches | TestBatches, *, num_workers: int = 0) -> None:
+    def __init__(self, dataset: Dataset, batches: TrainBatches | ValidationBatches, *, num_workers: int = 0) -> None:
         super().__init__(
             dataset,
             batch_sampler=batches,  # type: ignore[arg-type]

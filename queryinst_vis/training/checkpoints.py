@@ -5,6 +5,7 @@ A checkpoint `iter_N.pth` holds all that N iterations left behind; it appears un
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from queryinst_vis.training.hooks import say
 from queryinst_vis.training.model import image_model
 
 
+class TrainingStopped(Exception):  # noqa: N818
+    """Somebody asked for it; the iterations done so far, which are saved, are the argument."""
+
+
 class ResumeError(UserError):
     """A checkpoint of another training than the one to be resumed."""
 
@@ -31,22 +36,41 @@ def checkpoints(work_dir: Path) -> list[Path]:
 class Checkpoints(Hook):
     """Saves at the end of each epoch and every `interval` iterations, and keeps the newest `keep`.
 
-    interval: a multiple of the iterations per step, so that no gradient is lost. identity: what must be the same when resumed
-    (seed, epochs, iterations per epoch); written into the checkpoint and compared.
+    accumulate: iterations per step; a checkpoint waits for the next whole step, so that no gradient is lost. identity: what must
+    be the same when resumed (seed, epochs, iterations per epoch); written into the checkpoint and compared. stop_asked: when it
+    says so, a checkpoint is saved and TrainingStopped raised.
     """
 
     priority = "VERY_LOW"  # after the schedule's step and the averaging
 
-    def __init__(self, work_dir: Path, *, interval: int | None, keep: int, identity: dict[str, Any]) -> None:
-        self.work_dir, self.interval, self.keep, self.identity = work_dir, interval, keep, identity
+    def __init__(
+        self,
+        work_dir: Path,
+        *,
+        interval: int | None,
+        accumulate: int,
+        keep: int,
+        identity: dict[str, Any],
+        stop_asked: Callable[[], bool],
+    ) -> None:
+        self.interval = interval and -(-interval // accumulate) * accumulate
+        self.work_dir, self.accumulate, self.keep = work_dir, accumulate, keep
+        self.identity, self.stop_asked = identity, stop_asked
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: dict | None = None) -> None:
-        is_last_of_epoch = batch_idx + 1 == len(runner.train_dataloader)
-        if self.interval and (runner.iter + 1) % self.interval == 0 and not is_last_of_epoch:
-            self._save(runner, runner.iter + 1, by_epoch=False)
+        done = runner.iter + 1
+        if done % self.accumulate or batch_idx + 1 == len(runner.train_dataloader):
+            return  # in the midst of a step, or after_train_epoch() follows
+        must_stop = self.stop_asked()
+        if must_stop or (self.interval and done % self.interval == 0):
+            self._save(runner, done, by_epoch=False)
+        if must_stop:
+            raise TrainingStopped(done)
 
     def after_train_epoch(self, runner: Runner) -> None:
         self._save(runner, runner.iter, by_epoch=True)
+        if self.stop_asked():
+            raise TrainingStopped(runner.iter)
 
     def _save(self, runner: Runner, iteration: int, *, by_epoch: bool) -> None:
         if runner.rank:

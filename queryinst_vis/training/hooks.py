@@ -21,13 +21,14 @@ class StopAtNonFiniteLoss(Hook):
     priority = "VERY_HIGH"
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: list[Sample], outputs: dict) -> None:  # type: ignore[override]
-        bad = [name for name, value in outputs.items() if not math.isfinite(float(value.detach()))]
-        if bad:
-            images = ", ".join(f"{sample.file_name} (id {sample.image_id})" for sample in data_batch)
-            raise NonFiniteLossError(
-                f"iteration {runner.iter + 1}: {', '.join(bad)} {'is' if len(bad) == 1 else 'are'} not finite. Images: {images}. "
-                "Check their annotations, or lower optimizer.lr; --resume goes on from the last checkpoint"
-            )
+        if math.isfinite(outputs["loss"].item()):
+            return
+        bad = [name for name, value in outputs.items() if "loss" in name and not math.isfinite(value.item())]
+        images = ", ".join(f"{sample.file_name} (id {sample.image_id})" for sample in data_batch)
+        raise NonFiniteLossError(
+            f"iteration {runner.iter + 1}: not finite: {', '.join(bad)}. Images: {images}. "
+            "Check their annotations, or lower optimizer.lr; --resume goes on from the last checkpoint"
+        )
 
 
 class Console(Hook):

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # configs of these tests import toy_training
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests and their configs import toy_training
 
 CONFIG = """
 from torch.optim import AdamW
@@ -34,17 +32,6 @@ log_every = 2
 """
 
 
-class Interruption(Hook):
-    """Ctrl-C after so many iterations, before the next."""
-
-    def __init__(self, iteration: int) -> None:
-        self.iteration = iteration
-
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
-        if runner.iter == self.iteration:
-            raise KeyboardInterrupt
-
-
 @pytest.fixture
 def toy_config(tmp_path: Path) -> Path:
     path = tmp_path / "toy.py"
@@ -55,6 +42,8 @@ def toy_config(tmp_path: Path) -> Path:
 @pytest.fixture
 def train(toy_config: Path) -> Callable[..., Runner]:
     """train(work_dir, overrides, resume=, stop_after=) -> the runner when it ended or was interrupted."""
+    from toy_training import Interruption
+
     from queryinst_vis.config import load_config
     from queryinst_vis.runner import build_runner
 

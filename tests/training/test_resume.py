@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from toy_training import Interruption
 
+from queryinst_vis.config import load_config
 from queryinst_vis.errors import UserError
+from queryinst_vis.runner import build_runner
 from queryinst_vis.safe_load import safe_load
 
 
@@ -56,6 +59,22 @@ def test_a_resumed_epoch_loads_only_what_is_left(train: Callable, tmp_path: Path
     resumed = train(tmp_path / "stopped", "epochs=1", "checkpoint_every=2", resume=True)
     keys = [runner.train_dataloader.dataset.loaded for runner in (whole, resumed)]
     assert keys[1] == keys[0][2 * 4 :]
+
+
+@pytest.mark.slow
+def test_resume_of_queryinst_on_real_images_is_exact(shared_data: Path, tmp_path: Path) -> None:
+    config = Path(__file__).resolve().parent / "queryinst_toy.py"
+    for name, stops in (("whole", [None]), ("stopped", [2, 5, None])):
+        for index, stop in enumerate(stops):
+            cfg = load_config(config, [f"data_root={shared_data}"])
+            runner = build_runner(cfg, tmp_path / name, resume=index > 0)
+            if stop is None:
+                runner.train()
+                continue
+            runner.register_hook(Interruption(stop))
+            with pytest.raises(KeyboardInterrupt):
+                runner.train()
+    assert_same_end(tmp_path / "stopped", tmp_path / "whole")
 
 
 def test_workers_do_not_change_the_training(train: Callable, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
-"""A dataset, a model and a metric that train in milliseconds, for configs of these tests (this folder is on the path)."""
+"""A dataset, a model and a metric that train in milliseconds; for tests and their configs (this folder is on the path)."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from queryinst_vis.data.loading import SampleKey
@@ -26,8 +28,8 @@ class ToyModel(ImageModel):
         self.norm = nn.BatchNorm2d(channels) if norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, 1)
-        for parameter in self.parameters():
-            nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(parameter.numel()))
+        for parameter in self.frozen.parameters():
+            nn.init.constant_(parameter, 0.5)
 
     def forward(self, images: Tensor, image_hw: Tensor) -> Tensor:
         return self.head(self.dropout(self.norm(self.backbone(images)).relu().mean((2, 3))))[:, 0]
@@ -80,3 +82,14 @@ class ToyMetric(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         return {"score": float(np.mean([score for _, score in results])), "images": len({image for image, _ in results})}
+
+
+class Interruption(Hook):
+    """Ctrl-C after so many iterations, before the next."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration = iteration
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
+        if runner.iter == self.iteration:
+            raise KeyboardInterrupt

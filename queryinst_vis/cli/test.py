@@ -1,0 +1,52 @@
+"""`test CONFIG WEIGHTS [key=value ...]`: measure weights on the config's validation data, or only write the detections."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from queryinst_vis.cli.progress import progress_bar
+from queryinst_vis.config import load_config
+from queryinst_vis.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="a config file, or the name of one that is shipped, e.g. queryinst_r50_12e_coco")
+    parser.add_argument("weights", help="a weights file (.safetensors, .pth), or the name of a published model")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. data_root=/data/coco")
+    parser.add_argument("--output", type=Path, help="also write the detections: OUTPUT.bbox.json and OUTPUT.segm.json")
+    parser.add_argument("--format-only", action="store_true", help="write the detections (--output) and measure nothing")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
+
+
+def run(args: argparse.Namespace) -> int:
+    from queryinst_vis.checkpoint import load_weights
+    from queryinst_vis.device import select_device
+    from queryinst_vis.runner import build_model, build_recipe, validation_parts
+    from queryinst_vis.training.evaluation import evaluate
+
+    recipe = build_recipe(load_config(args.config, [*args.overrides, *_metric_overrides(args)]))
+    recipe.load_from = None
+    loader, evaluator = validation_parts(recipe)
+    model = build_model(recipe)
+    report = load_weights(model, args.weights, allow_shape_mismatch=False)
+    print(report)
+    if not report.is_complete:
+        raise UserError(f"{args.weights}: does not hold all of the model in {args.config}, so nothing was measured")
+    model.to(select_device(args.device))
+    with progress_bar("images", len(loader)) as advance:
+        metrics = evaluate(model, loader, evaluator, on_batch=advance)
+    print(_table(metrics))
+    return 0
+
+
+def _metric_overrides(args: argparse.Namespace) -> list[str]:
+    if args.format_only and args.output is None:
+        raise UserError("--format-only needs --output, the start of the names of the files to write")
+    output = [] if args.output is None else [f"val_metric.output={args.output}"]
+    return output + (["val_metric.format_only=True"] if args.format_only else [])
+
+
+def _table(metrics: Mapping[str, Any]) -> str:
+    width = max(map(len, metrics), default=0)
+    return "\n".join(f"{name:{width}}  {value:.4f}" for name, value in metrics.items())

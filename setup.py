@@ -27,7 +27,7 @@ setup(
     package_data={"queryinst_vis": ["weights/*.safetensors", "py.typed"]},
     # README.md, "Dependencies", gives the reason for each.
     install_requires=[
-        "av>=14,<19",  # 19 dropped arguments of open() that unreadable metadata needs
+        "av>=17,<19",  # earlier ones do not keep colours; 19 dropped arguments of open() that unreadable metadata needs
         "mmcv-lite>=2.2",
         "mmengine>=0.10.7",
         "numpy>=1.26",

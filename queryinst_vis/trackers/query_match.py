@@ -19,6 +19,7 @@ from queryinst_vis.trackers.duplicates import find_duplicates, merge_queries, su
 from queryinst_vis.trackers.table import Sightings, TrackTable
 
 MAX_TRACKS = 512  # the latest seen are kept, whatever the time stamps say
+YOUNG = 0.5  # seconds after its first sighting in which a track may turn out to be a lost one
 TENTATIVE_MISSES = 2  # frames in a row without a sighting that end a track not confirmed yet
 
 
@@ -72,6 +73,7 @@ class QueryMatchTracker(Tracker):
         columns = torch.nonzero(rows >= 0).flatten()
         self._tracks.see(rows[columns], sightings, columns, time)
         self._confirm(rows[columns])
+        self._reunite(time)
         self._start(rows, found, sightings, time)
         self._first_frame = False
         return self._shown(found, rows)
@@ -103,6 +105,23 @@ class QueryMatchTracker(Tracker):
         """Tracks seen a second time get their ids."""
         tentative = rows[self._tracks.ids[rows] == 0]
         self._tracks.ids[tentative] = self._new_ids(len(tentative))
+
+    def _reunite(self, time: float) -> None:
+        """A young track that by now looks like a lost one is that object: it takes over the id, and the lost row goes.
+
+        What an object looks like, and which class it has, is often clear only some frames after it came back.
+        """
+        tracks = self._tracks
+        young = torch.nonzero((tracks.misses == 0) & (time - tracks.born < YOUNG)).flatten()
+        lost = torch.nonzero((tracks.ids > 0) & (tracks.misses > 0)).flatten()
+        if not len(young) or not len(lost):
+            return
+        cost = self.affinity.cost(tracks, tracks.as_sightings(young), time)[lost]
+        overlapping = tracks.seen[lost, None] >= tracks.born[young]  # both were seen at once: two objects
+        rows, columns = assign(cost.masked_fill(overlapping, torch.inf), self.max_cost)
+        found, gone = young[columns], lost[rows]
+        tracks.ids[found], tracks.born[found] = tracks.ids[gone], tracks.born[gone]
+        tracks.ids[gone], tracks.seen[gone] = 0, -torch.inf  # forgotten at the next frame
 
     def _start(self, rows: Tensor, found: Instances, sightings: Sightings, time: float) -> None:
         """Strong detections that belong to no track, nor lie on another of their class, start one; writes its row into `rows`."""

@@ -40,7 +40,8 @@ class TrackTable:
     ids: Tensor  # int64 [T]; 0 as long as the track is not confirmed
     boxes: Tensor  # float32 [T, 4] xyxy at the last sighting
     velocities: Tensor  # float32 [T, 2] of the centre, pixels per second
-    seen: Tensor  # float64 [T], seconds of the last sighting
+    born: Tensor  # float64 [T], seconds of the first sighting
+    seen: Tensor  # float64 [T], of the last one
     misses: Tensor  # int64 [T], frames since then
     scores: Tensor  # float32 [T], smoothed
     class_scores: Tensor  # float32 [T, C], smoothed
@@ -50,7 +51,7 @@ class TrackTable:
     def empty(cls) -> Self:
         counts, matrix = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 0)
         seen = torch.zeros(0, dtype=torch.float64)
-        return cls(counts, torch.zeros(0, 4), torch.zeros(0, 2), seen, counts, torch.zeros(0), matrix, matrix)
+        return cls(counts, torch.zeros(0, 4), torch.zeros(0, 2), seen, seen, counts, torch.zeros(0), matrix, matrix)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -67,6 +68,10 @@ class TrackTable:
         """Forget all tracks but these (bool [T] or indices)."""
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name)[rows])
+
+    def as_sightings(self, rows: Tensor) -> Sightings:
+        """Tracks as if they were detections: where they were seen last, with all they have gathered."""
+        return Sightings(self.boxes[rows], self.scores[rows], self.class_scores[rows], self.embeds[rows])
 
     def expected_boxes(self, time: float) -> Tensor:
         """Where constant velocity puts the tracks at `time`: [T, 4]."""
@@ -111,6 +116,7 @@ class TrackTable:
             "ids": ids,
             "boxes": sightings.boxes[columns],
             "velocities": torch.zeros(count, 2),
+            "born": torch.full((count,), time, dtype=torch.float64),
             "seen": torch.full((count,), time, dtype=torch.float64),
             "misses": torch.zeros(count, dtype=torch.int64),
             "scores": sightings.scores[columns],

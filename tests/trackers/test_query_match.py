@@ -124,3 +124,17 @@ def test_usable_inside_and_outside_of_inference_mode(tracker, detections):
 def test_a_threshold_that_is_no_probability_is_refused(threshold):
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         QueryMatchTracker(score_threshold=threshold)
+
+
+def test_a_lost_object_that_is_recognised_late_gets_its_id_back(tracker, detections, follow):
+    """It comes back looking like something else, as objects do that are half outside of the picture."""
+    known, odd = detections([(500, 100)], labels=[1], looks=[1]), detections([(560, 100)], labels=[2], looks=[2])
+    per_frame = follow(tracker, [known] * 5 + [NOTHING] * 10 + [odd] * 2 + [known] * 3)
+    assert per_frame[16] == [2]
+    assert per_frame[-1] == [1]
+
+
+def test_a_track_takes_over_no_id_of_an_object_it_was_seen_with(tracker, detections, follow):
+    one, both = detections([(100, 100)], looks=[1]), detections([(100, 100), (150, 100)], looks=[1, 1])
+    per_frame = follow(tracker, [one] * 5 + [both] * 2 + [both[1:]] * 3)
+    assert per_frame[-1] == per_frame[6][1:] != per_frame[0]

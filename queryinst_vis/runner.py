@@ -48,10 +48,8 @@ class TrainRunner(Runner):
         return checkpoint
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        if not self.distributed:
-            return super().wrap_model(model_wrapper_cfg, model)
-        # A batch without objects on one process leaves parameters there without gradient.
-        return MMDistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
+        """The model is on its device. Its loss reaches every parameter, whatever is in the batch."""
+        return MMDistributedDataParallel(model, broadcast_buffers=False) if self.distributed else model
 
     def build_logger(self, log_level: int | str = "INFO", log_file: str | None = None, **options: Any) -> MMLogger:
         logger = super().build_logger(log_level, log_file, **options)

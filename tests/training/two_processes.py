@@ -73,7 +73,7 @@ def losses_and_gradients(model: nn.Module, samples: list[Sample]) -> tuple[dict,
 def main(path: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
-    model = MMDistributedDataParallel(make_model(), broadcast_buffers=False, find_unused_parameters=True)
+    model = MMDistributedDataParallel(make_model(), broadcast_buffers=False)
     results = {}
     for case in CASES:
         losses, gradients = losses_and_gradients(model, make_samples(case)[dist.get_rank() :: 2])

@@ -64,7 +64,6 @@ def write_video(
     time_base: Fraction = Fraction(1, 25),
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
-    rotation: int = 0,
     sound: str | None = None,
     container_options: dict[str, str] | None = None,
 ) -> Path:
@@ -74,8 +73,6 @@ def write_video(
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pix_fmt
         stream.codec_context.time_base = time_base
-        if rotation:
-            stream.set_display_rotation(rotation)
         audio = output.add_stream(sound, rate=48000) if sound else None
         for index, image in enumerate(images):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")

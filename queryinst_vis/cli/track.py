@@ -2,30 +2,27 @@
 
 import argparse
 import sys
-import time
-from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
-
-import numpy as np
+from typing import Self
 
 from queryinst_vis.cli.model_options import add_model_arguments, labels_of, load
 from queryinst_vis.cli.progress import progress_bar
-from queryinst_vis.cli.stopping import Stop, stop_on_signal
+from queryinst_vis.cli.stopping import stop_on_signal
+from queryinst_vis.cli.track_summary import TrackSummary
 from queryinst_vis.errors import UserError
-from queryinst_vis.models.base import ImageModel
 from queryinst_vis.outputs import check_new_file
-from queryinst_vis.pipeline import segment_frames, track_video
+from queryinst_vis.pipeline import track_video
 from queryinst_vis.structures import Frame, Instances, VideoInfo
-from queryinst_vis.trackers import Tracker, build_tracker
-from queryinst_vis.tracks import TrackLog, class_scores
-from queryinst_vis.video import VideoSource, VideoWriter, open_video, prefetch
+from queryinst_vis.trackers import build_tracker
+from queryinst_vis.tracks import TrackLog
+from queryinst_vis.video import VideoWriter, open_video, prefetch
 from queryinst_vis.video.writer import check_output
 from queryinst_vis.visualization import Trails, draw_instances
 
 DAMAGED = 3
-_FIRST_LOOK = 8  # frames without a track after which it is looked how near the model came to finding something
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,28 +38,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Track one video. Exit codes: 0; 3 when the video is damaged; 128 + signal when stopped."""
-    video_path, json_path = _outputs(args)
+    video_path, json_path = _output_paths(args)
     with open_video(args.input) as source:
         model = load(args)
-        labels = labels_of(args.classes, model.info.classes)
-        tracker = build_tracker(
-            args.tracker or model.info.tracker,
-            score_threshold=model.info.score_threshold,
-            similarity=model.info.similarity,
-        )
-        with stop_on_signal() as stop:
-            job = _Job(source, model, tracker, labels)
-            problems = job.run(args, video_path, json_path, stop)
-    job.report([path for path in (video_path, json_path) if path])
+        info = model.info
+        labels = labels_of(args.classes, info.classes)
+        tracker = build_tracker(args.tracker or info.tracker, score_threshold=info.score_threshold, similarity=info.similarity)
+        summary = TrackSummary(model, labels)
+        with (
+            stop_on_signal() as stop,
+            _Outputs(args.input, source.info, info.classes, video_path, json_path, overwrite=args.overwrite) as outputs,
+            closing(prefetch(islice(source, args.max_frames))) as frames,
+            progress_bar(args.input.name, _expected_frames(source.info, args.max_frames)) as advance,
+        ):
+            for frame, instances in track_video(frames, model, tracker, labels=labels):
+                outputs.add(frame, instances)
+                summary.add(frame, instances)
+                advance()
+                if stop.signal is not None:
+                    break
+        problems = source.problems + outputs.problems
+    print(*summary.lines(), *(f"wrote {path}" for path in (video_path, json_path) if path), sep="\n")
     if stop.signal is not None:
-        print(f"stopped after {job.num_frames} frames; what was done is kept", file=sys.stderr)
+        print(f"stopped after {summary.num_frames} frames; what was done is kept", file=sys.stderr)
         return stop.exit_code
     if problems:
         print(f"{args.input} is damaged: {'; '.join(problems)}", file=sys.stderr)
     return DAMAGED if problems else 0
 
 
-def _outputs(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
+def _output_paths(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
     """Where the video and the JSON go, checked before any work."""
     if args.no_video and (args.output or not args.json):
         raise UserError("--no-video goes with --json OUT.json and without --output")
@@ -78,83 +83,48 @@ def _outputs(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
     return video, json
 
 
-class _Job:
-    """One run over a video, and what there is to say about it afterwards."""
+class _Outputs:
+    """The files of one run: annotated video, JSON, or both."""
 
-    def __init__(self, source: VideoSource, model: ImageModel, tracker: Tracker, labels: list[int] | None) -> None:
-        self._source, self._model, self._tracker, self._labels = source, model, tracker, labels
-        self._class_sums: dict[int, np.ndarray] = {}  # of each track
-        self._best = (0.0, "")  # score and class of the best detection in frames that were looked at
-        self.num_frames = 0
-        self.seconds = 0.0
-
-    def run(self, args: argparse.Namespace, video_path: Path | None, json_path: Path | None, stop: Stop) -> list[str]:
-        """Returns what is wrong with the input, one line per kind."""
-        info, classes, begun = self._source.info, self._model.info.classes, time.perf_counter()
+    def __init__(
+        self,
+        source: Path,
+        info: VideoInfo,
+        classes: Sequence[str],
+        video_path: Path | None,
+        json_path: Path | None,
+        *,
+        overwrite: bool,
+    ) -> None:
+        self._classes, self._trails = classes, Trails()
+        self._writer: VideoWriter | None = None
+        self._log: TrackLog | None = None
         with ExitStack() as stack:
-            writer = video_path and stack.enter_context(
-                VideoWriter(video_path, info, audio_from=args.input, overwrite=args.overwrite)
-            )
-            log = json_path and stack.enter_context(
-                TrackLog(json_path, video_name=args.input.name, info=info, classes=classes, overwrite=args.overwrite)
-            )
-            frames = prefetch(islice(self._source, args.max_frames))
-            stack.callback(frames.close)
-            advance = stack.enter_context(progress_bar(args.input.name, _expected_frames(info, args.max_frames)))
-            trails = Trails()
-            for frame, instances in track_video(frames, self._model, self._tracker, labels=self._labels):
-                if log:
-                    log.add(frame, instances)
-                if writer:
-                    writer.write(draw_instances(frame.image, instances, classes=classes, trails=trails), frame.pts)
-                self._take_in(frame, instances)
-                advance()
-                if stop.signal is not None:
-                    break
-            self._look_closer(frame)
-        self.seconds = time.perf_counter() - begun
-        return self._source.problems + (writer.problems if writer else [])
+            if video_path:
+                self._writer = stack.enter_context(VideoWriter(video_path, info, audio_from=source, overwrite=overwrite))
+            if json_path:
+                log = TrackLog(json_path, video_name=source.name, info=info, classes=classes, overwrite=overwrite)
+                self._log = stack.enter_context(log)
+            self._stack = stack.pop_all()
 
-    def _take_in(self, frame: Frame, instances: Instances) -> None:
-        self.num_frames += 1
-        scores = class_scores(instances, len(self._model.info.classes))
-        for track_id, row in zip(instances.track_ids.tolist(), scores, strict=True):
-            self._class_sums[track_id] = self._class_sums.get(track_id, 0) + row
-        if frame.index >= _FIRST_LOOK and frame.index.bit_count() == 1:  # now and then, ever more rarely
-            self._look_closer(frame)
+    def add(self, frame: Frame, instances: Instances) -> None:
+        """Write what was found in the next frame."""
+        if self._log:
+            self._log.add(frame, instances)
+        if self._writer:
+            picture = draw_instances(frame.image, instances, classes=self._classes, trails=self._trails)
+            self._writer.write(picture, frame.pts)
 
-    def _look_closer(self, frame: Frame) -> None:
-        """While there is no track: how well did the best detection score?"""
-        if not self._class_sums:
-            ((_, found),) = segment_frames([frame], self._model, min_score=0.0, labels=self._labels)
-            if len(found):
-                row = int(found.scores.argmax())
-                name = self._model.info.classes[int(found.labels[row])]
-                self._best = max(self._best, (float(found.scores[row]), name))
+    @property
+    def problems(self) -> list[str]:
+        """What could not be carried over, complete once closed."""
+        return self._writer.problems if self._writer else []
 
-    def report(self, paths: list[Path]) -> None:
-        """Print the summary."""
-        fps = self.num_frames / max(self.seconds, 1e-9)
-        print(f"{self.num_frames} frames in {self.seconds:.1f} s ({fps:.1f} fps), {self._tracks_by_class()}")
-        if not self._class_sums:
-            print(self._hint())
-        for path in paths:
-            print(f"wrote {path}")
+    def __enter__(self) -> Self:
+        return self
 
-    def _tracks_by_class(self) -> str:
-        classes = Counter(self._model.info.classes[int(sums.argmax())] for sums in self._class_sums.values())
-        total = len(self._class_sums)
-        counts = ", ".join(f"{name} {number}" for name, number in classes.most_common())
-        return f"{total} track{'' if total == 1 else 's'}" + (f": {counts}" if counts else "")
-
-    def _hint(self) -> str:
-        score, name = self._best
-        if not name:
-            return "nothing was found, at no score"
-        return (
-            f"nothing was found; the best score in the frames looked at was {score:.2f} ({name}): "
-            f"try --score-threshold {0.9 * score:.2f}"
-        )
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.__exit__(*exc_info)
 
 
 def _expected_frames(info: VideoInfo, max_frames: int | None) -> int | None:

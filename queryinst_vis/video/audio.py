@@ -1,6 +1,7 @@
 """The sound of the source in the written video: copied where browsers play it, else encoded again as AAC, else dropped."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -91,11 +92,11 @@ def _copied(
     target: "av.audio.stream.AudioStream",
     start: Fraction,
 ) -> Iterator[av.Packet]:
-    shift = round(start / stream.time_base)
+    shift, last = round(start / stream.time_base), -math.inf
     for packet in container.demux(stream):
-        if packet.size and packet.pts is not None:
-            packet.pts -= shift
-            packet.dts = packet.pts
+        if packet.size and packet.pts is not None and packet.pts > last:  # in a damaged file times may fall back
+            last = packet.pts
+            packet.pts = packet.dts = packet.pts - shift
             packet.stream = target
             yield packet
 

@@ -12,6 +12,7 @@ from typing import Self
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from queryinst_vis.structures import Frame, VideoInfo
 from queryinst_vis.video.base import VideoError, reason
@@ -39,11 +40,7 @@ class PyAVSource:
             raise
 
     def _start(self) -> None:
-        if not self._container.streams.video:
-            raise VideoError(f"{self.path} has no video stream{' (audio only)' if self._container.streams.audio else ''}")
-        self._stream = self._container.streams.video[0]
-        if self._stream.codec_context is None:
-            raise VideoError(f"no decoder for the video in {self.path}")
+        self._stream = self._video_stream()
         self._stream.thread_type = "AUTO"
         self._damage = Damage(self._container, self._stream)
         self._decoded = self._decode()
@@ -57,6 +54,15 @@ class PyAVSource:
         self.info = self._describe(first)
         start = round(file_start(self._container) / self.info.time_base)
         self._clock = PresentationClock(time_base=self.info.time_base, fps=self.info.fps, start=start)
+
+    def _video_stream(self) -> "av.video.stream.VideoStream":
+        streams = self._container.streams
+        moving = [stream for stream in streams.video if not stream.disposition & Disposition.attached_pic]
+        if not moving:
+            raise VideoError(f"{self.path} has no video stream{' (sound only)' if streams.audio else ''}")
+        if moving[0].codec_context is None:
+            raise VideoError(f"no decoder for the video in {self.path}")
+        return moving[0]
 
     def _describe(self, first: av.VideoFrame) -> VideoInfo:
         stream, container = self._stream, self._container

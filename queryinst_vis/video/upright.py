@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
 
 
 class Orientation(NamedTuple):
@@ -24,7 +25,7 @@ class Orientation(NamedTuple):
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """From a frame's display matrix; its nine 16.16 numbers are (a b u, c d v, x y w): x' = a x + c y, y' = b x + d y."""
     for data in (frame.side_data[i] for i in range(len(frame.side_data))):
-        if data.type == av.sidedata.sidedata.Type.DISPLAYMATRIX:
+        if data.type == SideDataType.DISPLAYMATRIX:
             a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
             if abs(a) + abs(d) >= abs(b) + abs(c):
                 return Orientation(False, flip_x=a < 0, flip_y=d < 0)

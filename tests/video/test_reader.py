@@ -1,11 +1,13 @@
 """Videos in: every frame, upright, at its time; damage told; what is no video refused in one line."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from blobs import GREEN, RED, disc_image, two_discs, write_video
 
 from queryinst_vis.video import VideoError, open_video
@@ -45,14 +47,35 @@ def test_variable_frame_rate_is_exact(tmp_path: Path):
     assert [frame.pts * frame.time_base for frame in frames] == [Fraction(t, 90) for t in pts]
 
 
-@pytest.mark.parametrize(
-    ("rotation", "corner"), [(0, "top left"), (90, "bottom left"), (180, "bottom right"), (-90, "top right")]
-)
-def test_rotated_pixels_come_out_upright(tmp_path: Path, rotation: int, corner: str):
-    """rotation: degrees counter-clockwise a player turns the stored picture by."""
-    path = write_video(tmp_path / "a.mov", [disc_image((20, 20, 12, RED), hw=HW)] * 3, rotation=rotation)
+def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """Asks players to send stored (x, y) to (a x + c y, b x + d y), as phones do: writes a, b, c, d into the track's header."""
+    data = bytearray(path.read_bytes())
+    a, b, c, d = matrix
+    start = data.index(struct.pack(">9i", ONE, 0, 0, 0, ONE, 0, 0, 0, 1 << 30), data.index(b"tkhd"))
+    data[start : start + 36] = struct.pack(">9i", a * ONE, b * ONE, 0, c * ONE, d * ONE, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+ONE = 65536  # in 16.16
+ORIENTATIONS = {
+    "as stored": ((1, 0, 0, 1), "top left"),
+    "mirrored": ((-1, 0, 0, 1), "top right"),
+    "upside down mirrored": ((1, 0, 0, -1), "bottom left"),
+    "half turn": ((-1, 0, 0, -1), "bottom right"),
+    "clockwise": ((0, 1, -1, 0), "top right"),
+    "counter-clockwise": ((0, -1, 1, 0), "bottom left"),
+    "transposed": ((0, 1, 1, 0), "top left"),
+    "transposed the other way": ((0, -1, -1, 0), "bottom right"),
+}
+
+
+@pytest.mark.parametrize("name", ORIENTATIONS)
+def test_turned_pixels_come_out_upright(tmp_path: Path, name: str):
+    matrix, corner = ORIENTATIONS[name]
+    path = turned(write_video(tmp_path / "a.mov", [disc_image((20, 20, 12, RED), hw=HW)] * 3), matrix)
     source, frames = read(path)
-    height, width = HW if rotation in (0, 180) else HW[::-1]
+    height, width = HW if matrix[0] else HW[::-1]
     assert (source.info.height, source.info.width) == frames[0].image_hw == (height, width)
     y = 20 if "top" in corner else height - 21
     x = 20 if "left" in corner else width - 21
@@ -156,6 +179,17 @@ def sound_only(path: Path) -> None:
                 output.mux(packet)
 
 
+def sound_with_cover(path: Path) -> None:
+    """A song with the picture of its album."""
+    with av.open(str(path), "w", format="mp4") as output:
+        cover = output.add_stream("mjpeg", rate=1)
+        cover.width = cover.height = 32
+        cover.pix_fmt = "yuvj420p"
+        cover.disposition = Disposition.attached_pic.value
+        output.mux(cover.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), dtype=np.uint8), format="rgb24")))
+        output.mux(cover.encode(None))
+
+
 def playlist(path: Path) -> None:
     write_video(path.with_suffix(".ts"), [two_discs(0)] * 3)
     path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{path.with_suffix('.ts')}\n#EXT-X-ENDLIST\n")
@@ -169,6 +203,7 @@ UNUSABLE = {
     "text.mp4": (lambda path: path.write_text("hello\n" * 500), "not a video"),
     "noise.mp4": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(20000)), "not a video"),
     "sound.mp4": (sound_only, "no video stream"),
+    "cover.m4a": (sound_with_cover, "no video stream"),
     "list.m3u8": (playlist, "not a video"),
     "concat.txt": (lambda path: path.write_text("ffconcat version 1.0\nfile other.mp4\n"), "not a video"),
 }

@@ -3,9 +3,9 @@
 import struct
 from types import SimpleNamespace
 
-import av
 import numpy as np
 import pytest
+from av.sidedata.sidedata import Type
 
 from queryinst_vis.video.upright import orientation_of
 
@@ -18,7 +18,7 @@ def frame_with(matrix: tuple[int, int, int, int]) -> SimpleNamespace:
     data = struct.pack("=9i", a * ONE, b * ONE, 0, c * ONE, d * ONE, 0, 0, 0, 1 << 30)
 
     class Data(bytes):
-        type = av.sidedata.sidedata.Type.DISPLAYMATRIX
+        type = Type.DISPLAYMATRIX
 
     return SimpleNamespace(side_data=[Data(data)])
 

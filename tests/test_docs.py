@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from queryinst_vis.cli.main import main
 from queryinst_vis.masks import BitMasks
 from queryinst_vis.models import Preprocess
 from queryinst_vis.registry import DATASETS, MODELS, TRACKERS
@@ -50,6 +51,28 @@ def test_links_lead_to_files(document: Path):
 def test_python_in_documents_is_python(document: Path):
     for block in python_blocks(document):
         compile(block, document.name, "exec")
+
+
+def command_lines() -> list[tuple[str, list[str]]]:
+    """Every `queryinst-vis COMMAND ...` in a code block of a document: the command and its other words."""
+    lines = [line for path in DOCUMENTS for line in path.read_text(encoding="utf-8").splitlines()]
+    words = [line.split("#")[0].split() for line in lines if line.startswith("queryinst-vis ")]
+    return [(command, rest) for _, command, *rest in words]
+
+
+@pytest.mark.parametrize("command", sorted({command for command, _ in command_lines()}))
+def test_options_in_documents_exist(command: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    used = {word for other, rest in command_lines() if other == command for word in rest if word.startswith("--")}
+    assert used <= known
+
+
+def test_configs_and_models_in_documents_exist():
+    named = {word for _, rest in command_lines() for word in rest if re.fullmatch(r"queryinst_\w+", word)}
+    assert named
+    assert named <= {path.stem for path in ROOT.glob("configs/*.py")}
 
 
 def test_names_that_readme_imports_exist():

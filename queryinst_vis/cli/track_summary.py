@@ -63,7 +63,7 @@ class TrackSummary:
     def _hint(self) -> str:
         score, name = self._best
         if not name:
-            return "nothing was found, at no score"
+            return "nothing was found, not even at a low score"
         return (
             f"nothing was found; the best score in the frames looked at was {score:.2f} ({name}): "
             f"try --score-threshold {0.9 * score:.2f}"

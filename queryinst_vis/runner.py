@@ -220,6 +220,12 @@ def _write_config(cfg: Config, path: Path) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
+def leave_processes() -> None:
+    """The end of a training that torchrun started."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
 def _visualizer() -> dict[str, Any]:
     """Curves as JSON lines, and for TensorBoard where it is installed."""
     backends = [LocalVisBackend] + ([TensorboardVisBackend] if find_spec("tensorboard") else [])

@@ -14,8 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="a config file, or the name of one that is shipped, e.g. queryinst_r50_12e_coco")
     parser.add_argument("weights", help="a weights file (.safetensors, .pth), or the name of a published model")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. data_root=/data/coco")
-    parser.add_argument("--output", type=Path, help="also write the detections: OUTPUT.bbox.json and OUTPUT.segm.json")
-    parser.add_argument("--format-only", action="store_true", help="write the detections (--output) and measure nothing")
+    parser.add_argument("--output", type=Path, help="write the detections to OUTPUT.bbox.json and OUTPUT.segm.json")
+    parser.add_argument(
+        "--format-only", action="store_true", help="write the detections (default OUTPUT: the name of WEIGHTS), measure nothing"
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
 
 
@@ -41,10 +43,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _metric_overrides(args: argparse.Namespace) -> list[str]:
-    if args.format_only and args.output is None:
-        raise UserError("--format-only needs --output, the start of the names of the files to write")
-    output = [] if args.output is None else [f"val_metric.output={args.output}"]
-    return output + (["val_metric.format_only=True"] if args.format_only else [])
+    if args.format_only:
+        return [f"val_metric.output={args.output or Path(args.weights).stem}", "val_metric.format_only=True"]
+    return [f"val_metric.output={args.output}"] if args.output else []
 
 
 def _table(metrics: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from queryinst_vis.runner import build_runner
+    from queryinst_vis.runner import build_runner, leave_processes
     from queryinst_vis.training.checkpoints import TrainingStopped
 
     # With accumulated gradients there are iterations without a step, which mmengine takes for a mistake.
@@ -34,5 +34,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             runner.train()
         except TrainingStopped as stopped:
-            print(f"stopped and saved after iteration {stopped}; the same command with --resume goes on", flush=True)
+            if runner.rank == 0:
+                print(f"stopped and saved after iteration {stopped}; the same command with --resume goes on", flush=True)
+    leave_processes()
     return stop.exit_code

@@ -4,6 +4,7 @@ A loss that is divided by `mean_over_ranks(count)` and whose gradient is then av
 DistributedDataParallel does) is the loss of one process that holds the whole batch.
 """
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -20,6 +21,14 @@ def mean_over_ranks(value: Tensor) -> Tensor:
         dist.all_reduce(value)
         value /= world_size()
     return value
+
+
+def any_rank(flag: bool) -> bool:
+    """Whether the flag is set in any process, the same answer in all. Every process must call it, in the same order."""
+    if world_size() == 1:
+        return flag
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    return mean_over_ranks(torch.tensor(float(flag), device=device)).item() > 0
 
 
 def target_normalizer(count: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from queryinst_vis.checkpoint import save_weights
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.base import ImageModel
+from queryinst_vis.ops.distributed import any_rank
 from queryinst_vis.training.ema import AveragedWeights
 from queryinst_vis.training.hooks import say
 from queryinst_vis.training.model import image_model
@@ -61,7 +62,7 @@ class Checkpoints(Hook):
         done = runner.iter + 1
         if done % self.accumulate or batch_idx + 1 == len(runner.train_dataloader):
             return  # in the midst of a step, or after_train_epoch() follows
-        must_stop = self.stop_asked()
+        must_stop = any_rank(self.stop_asked())
         if must_stop or (self.interval and done % self.interval == 0):
             self._save(runner, done, by_epoch=False)
         if must_stop:
@@ -69,7 +70,7 @@ class Checkpoints(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         self._save(runner, runner.iter, by_epoch=True)
-        if self.stop_asked():
+        if any_rank(self.stop_asked()):
             raise TrainingStopped(runner.iter)
 
     def _save(self, runner: Runner, iteration: int, *, by_epoch: bool) -> None:

@@ -1,4 +1,4 @@
-"""A config: QueryInst, as small as it gets, on real images with all that a training has."""
+"""A config: QueryInst, as small as it gets, with all that a training has."""
 # ruff: noqa: C408 (configs are written with dict())
 
 from torch.optim import AdamW
@@ -6,6 +6,7 @@ from torch.optim import AdamW
 from queryinst_vis.data.classes import COCO
 from queryinst_vis.data.coco import CocoDataset
 from queryinst_vis.data.transforms import RandomFlip, RandomShortSide
+from queryinst_vis.evaluation.coco import CocoMetric
 from queryinst_vis.models import LearnedQueries, Preprocess, QueryInst, ResNet
 from queryinst_vis.training.schedule import Cosine
 
@@ -30,6 +31,13 @@ train_dataset = dict(
     transforms=[dict(type=RandomShortSide, shorts=[64, 96], long=160), dict(type=RandomFlip)],
     training=True,
 )
+val_dataset = dict(
+    type=CocoDataset,
+    annotations="{data_root}/coco_mini_val.json",
+    images="{data_root}/coco_mini_val",
+    classes=COCO,
+)
+val_metric = dict(type=CocoMetric, annotations="{data_root}/coco_mini_val.json", classes=COCO)
 optimizer = dict(type=AdamW, lr=1e-3, weight_decay=1e-4)
 lr_multipliers = dict(backbone=0.1)
 schedule = dict(type=Cosine, warmup_iters=3)

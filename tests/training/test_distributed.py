@@ -1,6 +1,7 @@
 """Two processes on the CPU do what one does with the whole batch."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,16 @@ from safetensors.torch import load_file
 from queryinst_vis.data.loading import TrainBatches, ValidationBatches
 
 HERE = Path(__file__).resolve().parent
+LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE), "CUDA_VISIBLE_DEVICES": ""}
 
 
 def torchrun(*command: str | Path) -> str:
     """Output of a program in two processes."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE), "CUDA_VISIBLE_DEVICES": ""}
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    result = subprocess.run([*launcher, *map(str, command)], env=environment, capture_output=True, text=True, timeout=300)
+    result = subprocess.run([*LAUNCHER, *map(str, command)], env=environment(), capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
@@ -55,6 +59,17 @@ def test_a_training_of_two_processes_is_that_of_one(toy_config: Path, tmp_path: 
     torch.testing.assert_close(two, one, rtol=0, atol=1e-5)
     assert output.count("epoch 3/3  iteration 18/18") == 1  # one process talks
     assert output.count("toy/images 5") == 3  # each validation image once
+
+
+def test_two_processes_stop_together(toy_config: Path, tmp_path: Path) -> None:
+    tool = HERE.parents[1] / "tools" / "train.py"
+    command = [*LAUNCHER, str(tool), str(toy_config), "epochs=10000", "val_dataset=None", "--work-dir", str(tmp_path / "run")]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert "iteration" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    (saved,) = [line for line in output.splitlines() if line.startswith("stopped and saved after iteration")]
+    assert (tmp_path / "run" / f"iter_{saved.split()[5].rstrip(';')}.pth").exists()
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])

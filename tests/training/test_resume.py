@@ -66,7 +66,7 @@ def test_resume_of_queryinst_on_real_images_is_exact(shared_data: Path, tmp_path
     config = Path(__file__).resolve().parent / "queryinst_toy.py"
     for name, stops in (("whole", [None]), ("stopped", [2, 5, None])):
         for index, stop in enumerate(stops):
-            cfg = load_config(config, [f"data_root={shared_data}"])
+            cfg = load_config(config, [f"data_root={shared_data}", "val_dataset=None"])
             runner = build_runner(cfg, tmp_path / name, resume=index > 0)
             if stop is None:
                 runner.train()

@@ -57,9 +57,8 @@ def find_duplicates(instances: Instances, max_iou: float, *, protected: Tensor, 
     near = overlap > (max_iou if instances.masks is None else max_iou / 2)
     if same_label:
         near &= instances.labels[:, None] == instances.labels
-    if int(near.sum()) <= len(instances):  # nobody but oneself
-        return duplicate
     order = torch.argsort(instances.scores + 2.0 * protected, stable=True, descending=True)
+    order = order[near[order].sum(1) > 1]  # the others overlap nobody but themselves
     for position, row in enumerate(order):
         rivals = order[position + 1 :]
         rivals = rivals[near[row, rivals] & ~duplicate[rivals] & ~protected[rivals]]

@@ -1,12 +1,13 @@
-"""The example tracker: boxes that overlap where an object was expected are that object. Start here to write your own.
+"""The example tracker: a box that overlaps where an object was expected is that object. Start here to write your own.
 
 It needs boxes, scores and labels only.
 """
 
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 import torch
+from torch import Tensor
 
 from queryinst_vis.ops.boxes import box_iou
 from queryinst_vis.registry import TRACKERS
@@ -16,15 +17,21 @@ from queryinst_vis.trackers.base import Tracker, check_score_threshold, usable
 from queryinst_vis.trackers.duplicates import merge_queries, suppress_duplicates
 from queryinst_vis.trackers.motion import predict_boxes, update_velocities
 
-MAX_TRACKS = 256  # the latest are kept, whatever the time stamps say
+MAX_TRACKS = 256  # the latest seen are kept, whatever the time stamps say
 
 
 @dataclass(slots=True)
-class _Track:
-    id: int
-    box: torch.Tensor  # float32 [4] at the last sighting
-    velocity: torch.Tensor  # float32 [2] pixels per second
-    seen: float  # seconds
+class _Tracks:
+    ids: Tensor  # int64 [T]
+    boxes: Tensor  # float32 [T, 4] at the last sighting
+    velocities: Tensor  # float32 [T, 2], pixels per second
+    seen: Tensor  # float64 [T], seconds of the last sighting
+
+    def __getitem__(self, rows: Tensor | slice) -> Self:
+        return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*(torch.cat([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
 
 
 @TRACKERS.register_module(name="iou")
@@ -41,36 +48,39 @@ class IoUTracker(Tracker):
         self.reset()
 
     def reset(self) -> None:
-        self._tracks: list[_Track] = []
+        no_time = torch.zeros(0, dtype=torch.float64)
+        self._tracks = _Tracks(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4), torch.zeros(0, 2), no_time)
         self._next_id = 1
 
     def update(self, instances: Instances, *, time: float) -> Instances:
         found = suppress_duplicates(merge_queries(usable(instances, self.min_score)), max_iou=0.7)
-        self._tracks = [t for t in self._tracks if time - t.seen <= self.patience][-MAX_TRACKS:]
-        rows, columns = assign(1 - box_iou(self._expected(time), found.boxes), 1 - self.min_iou)
-        found.track_ids = torch.zeros(len(found), dtype=torch.int64)
-        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-            track, box = self._tracks[row], found.boxes[column]
-            elapsed = torch.tensor([max(time - track.seen, 0)])
-            track.velocity = update_velocities(track.velocity[None], track.box[None], box[None], elapsed)[0]
-            track.box, track.seen = box, time
-            found.track_ids[column] = track.id
-        for column in torch.nonzero(found.track_ids == 0).flatten().tolist():
-            self._tracks.append(_Track(self._next_id, found.boxes[column], torch.zeros(2), time))
-            found.track_ids[column] = self._next_id
-            self._next_id += 1
+        tracks = self._tracks[time - self._tracks.seen <= self.patience]
+        elapsed = (time - tracks.seen).clamp(min=0).float()
+        expected = predict_boxes(tracks.boxes, tracks.velocities, elapsed)
+        rows, columns = assign(1 - box_iou(expected, found.boxes), 1 - self.min_iou)
+
+        found.track_ids = self._ids(tracks, rows, columns, len(found))
+        velocities = torch.zeros(len(found), 2)
+        before, now = tracks.boxes[rows], found.boxes[columns]
+        velocities[columns] = update_velocities(tracks.velocities[rows], before, now, elapsed[rows])
+        seen = _Tracks(found.track_ids, found.boxes, velocities, torch.full((len(found),), time, dtype=torch.float64))
+        unseen = torch.ones(len(tracks.ids), dtype=torch.bool)
+        unseen[rows] = False
+        self._tracks = (tracks[unseen] + seen)[-MAX_TRACKS:]
         return found
 
-    def _expected(self, time: float) -> torch.Tensor:
-        """Boxes [T, 4] of the tracks at `time`."""
-        if not self._tracks:
-            return torch.zeros(0, 4)
-        boxes, velocities = torch.stack([t.box for t in self._tracks]), torch.stack([t.velocity for t in self._tracks])
-        return predict_boxes(boxes, velocities, torch.tensor([max(time - t.seen, 0) for t in self._tracks]))
+    def _ids(self, tracks: _Tracks, rows: Tensor, columns: Tensor, count: int) -> Tensor:
+        """Those of the matched tracks, new ones for the other detections: int64 [count]."""
+        ids = torch.zeros(count, dtype=torch.int64)
+        ids[columns] = tracks.ids[rows]
+        born = ids == 0
+        first, self._next_id = self._next_id, self._next_id + int(born.sum())
+        ids[born] = torch.arange(first, self._next_id)
+        return ids
 
     def state_dict(self) -> dict[str, Any]:
-        return {"next_id": self._next_id, "tracks": [list(astuple(track)) for track in self._tracks]}
+        return {"next_id": self._next_id, "tracks": asdict(self._tracks)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._next_id = state["next_id"]
-        self._tracks = [_Track(*values) for values in state["tracks"]]
+        self._tracks = _Tracks(**state["tracks"])

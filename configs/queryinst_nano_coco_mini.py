@@ -18,7 +18,7 @@ data_root = "data"
 model = dict(
     type=QueryInst,
     backbone=dict(type=ShuffleNetV2, frozen=True),
-    queries=dict(type=DenseQueries, num_queries=50, embed_dim=96, nms_threshold=0.6, frozen=True),
+    queries=dict(type=DenseQueries, num_queries=100, num_training_queries=50, embed_dim=96, nms_threshold=0.6),
     num_classes=80,
     num_stages=3,
     embed_dim=96,

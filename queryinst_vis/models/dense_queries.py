@@ -78,6 +78,7 @@ class DenseQueries(nn.Module):
         num_queries: int,
         embed_dim: int,
         *,
+        num_training_queries: int | None = None,
         num_classes: int = 80,
         in_channels: Sequence[int] = (116, 232, 464),
         channels: int = 96,
@@ -87,6 +88,7 @@ class DenseQueries(nn.Module):
     ) -> None:
         super().__init__()
         self.num_queries, self.num_classes = num_queries, num_classes
+        self.num_training_queries = num_training_queries or num_queries
         self.num_candidates, self.nms_threshold = num_candidates, nms_threshold
         self.neck = _Neck(in_channels, channels)
         self.head = nn.ModuleList(_LevelHead(channels, num_classes) for _ in self.strides)
@@ -120,6 +122,7 @@ class DenseQueries(nn.Module):
     @torch.no_grad()
     def choose(self, cells: Cells) -> Tensor:
         """int64 [B, Q], the cells that become queries, best first; fewer than Q when the image has fewer cells."""
+        num_queries = self.num_training_queries if self.training else self.num_queries
         scores, candidates = cells.logits.amax(-1).topk(min(self.num_candidates, cells.logits.shape[1]), dim=1)
         chosen = []
         for image_scores, image_candidates, boxes in zip(scores, candidates, cells.boxes, strict=True):
@@ -127,7 +130,7 @@ class DenseQueries(nn.Module):
             suppressed = torch.ones_like(image_candidates, dtype=torch.bool)
             suppressed[kept] = False
             order = torch.cat([kept, torch.nonzero(suppressed).squeeze(1)])
-            chosen.append(image_candidates[order[: self.num_queries]])
+            chosen.append(image_candidates[order[:num_queries]])
         return torch.stack(chosen)
 
 

@@ -163,6 +163,14 @@ def test_dense_queries_are_the_best_cells_without_near_duplicates() -> None:
         assert initial.prior_logits[i].equal(cells.logits[i, chosen[i]])
 
 
+def test_fewer_queries_while_training() -> None:
+    queries = DenseQueries(6, 16, num_training_queries=4, num_classes=3)
+    maps = [torch.randn(1, c, s, s) for c, s in zip((116, 232, 464), (8, 4, 2), strict=True)]
+    hw = torch.tensor([[64.0, 64.0]])
+    assert queries.train()(maps, hw).boxes.shape == (1, 4, 4)
+    assert queries.eval()(maps, hw).boxes.shape == (1, 6, 4)
+
+
 def test_a_picture_with_fewer_cells_than_queries() -> None:
     queries = DenseQueries(50, 16, num_classes=3)
     maps = [torch.randn(1, c, s, s) for c, s in zip((116, 232, 464), (4, 2, 1), strict=True)]

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train a model",
     "test": "measure a model on a data set",
     "clips": "measure tracking on sparsely annotated clips",
+    "export": "write weights to hand on",
     "browse": "draw augmented samples of a data set",
 }
 INTERRUPTED = 130

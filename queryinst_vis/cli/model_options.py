@@ -14,9 +14,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--model", default="default", metavar="NAME|PATH", help="a published name or a weights file")
     group.add_argument("--config", metavar="CFG", help="config of weights that carry no architecture (.pth); runs its code")
     group.add_argument("--size", type=int, metavar="S", help="short side in pixels the network works at (default: the model's)")
-    group.add_argument(
-        "--score-threshold", type=_probability, metavar="X", help="least score of an object (default: the model's)"
-    )
+    group.add_argument("--score-threshold", type=probability, metavar="X", help="least score of an object (default: the model's)")
     group.add_argument("--classes", nargs="+", metavar="NAME", help="only objects of these classes")
     group.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
 
@@ -42,7 +40,8 @@ def labels_of(names: Sequence[str] | None, classes: Sequence[str]) -> list[int] 
     return [classes.index(name) for name in names]
 
 
-def _probability(text: str) -> float:
+def probability(text: str) -> float:
+    """A number in [0, 1], for argparse."""
     try:
         value = float(text)
     except ValueError:

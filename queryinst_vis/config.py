@@ -79,7 +79,8 @@ def _read(path: Path) -> dict[str, Any]:
     except SyntaxError as error:
         raise ConfigError(f"{_place(error, path)}, line {error.lineno}: {error.msg}") from error
     except Exception as error:  # a config is a program: anything may happen in it
-        raise ConfigError(f"{_place(error, path)}: {type(error).__name__}: {str(error).strip().splitlines()[0]}") from error
+        first_line = str(error).strip().partition("\n")[0]
+        raise ConfigError(f"{_place(error, path)}: {type(error).__name__}: {first_line}") from error
 
 
 def _place(error: BaseException, path: Path) -> str:

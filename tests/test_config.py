@@ -112,6 +112,7 @@ def test_override_of_what_does_not_exist_names_the_nearest(base: Path, override:
         ("epochs = 1\nbatch_size = images\n", "config.py, line 2: NameError: name 'images' is not defined"),
         ("from no_such_package import Model\nmodel = dict(type=Model)\n", "no_such_package"),
         ("from queryinst_vis.models.queryinst import QueryInts\nmodel = dict(type=QueryInts)\n", "QueryInts"),
+        ("epochs = 1\nassert False\n", "config.py, line 2: AssertionError"),
         ("epoch = 12\n", "no setting 'epoch'; the nearest is 'epochs'; names of helpers start with an underscore"),
         (f"{INHERIT} .missing import *\n", "missing"),
         (

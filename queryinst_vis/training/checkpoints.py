@@ -31,7 +31,8 @@ class ResumeError(UserError):
 
 def checkpoints(work_dir: Path) -> list[Path]:
     """Checkpoints of a folder, oldest first."""
-    return sorted(work_dir.glob("iter_*.pth"), key=lambda path: int(path.stem.removeprefix("iter_")))
+    numbers = {path: path.stem.removeprefix("iter_") for path in work_dir.glob("iter_*.pth")}
+    return sorted((path for path in numbers if numbers[path].isdecimal()), key=lambda path: int(numbers[path]))
 
 
 class Checkpoints(Hook):
@@ -104,6 +105,11 @@ class ExportWeights(Hook):
 
     def __init__(self, work_dir: Path, *, metric: str | None, averaged: AveragedWeights | None) -> None:
         self.work_dir, self.metric, self.averaged = work_dir, metric, averaged
+        self.record = work_dir / "best.json"
+
+    def before_train(self, runner: Runner) -> None:
+        if runner.iter == 0 and runner.rank == 0:
+            self.record.unlink(missing_ok=True)  # of a training that is gone
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         if runner.rank or not metrics:
@@ -111,12 +117,11 @@ class ExportWeights(Hook):
         name = self.metric or next(iter(metrics))
         if name not in metrics:
             raise UserError(f"best_metric={name!r}: the validation gave {', '.join(metrics)}")
-        record = self.work_dir / "best.json"
-        best = json.loads(record.read_text())["value"] if record.exists() else -float("inf")
+        best = json.loads(self.record.read_text())["value"] if self.record.exists() else -float("inf")
         if metrics[name] > best:
             self._write(image_model(runner.model), "best.safetensors")  # during validation this is the averaged model
             content = {"metric": name, "value": metrics[name], "epoch": runner.epoch, "iteration": runner.iter}
-            record.write_text(json.dumps(content) + "\n")
+            self.record.write_text(json.dumps(content) + "\n")
             say(runner, f"best {name} so far, saved {self.work_dir / 'best.safetensors'}")
 
     def after_train(self, runner: Runner) -> None:

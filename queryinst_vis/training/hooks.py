@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from queryinst_vis.data.sample import Sample
 from queryinst_vis.errors import UserError
+from queryinst_vis.training.model import image_model
 
 
 class NonFiniteLossError(UserError):
@@ -32,13 +33,23 @@ class StopAtNonFiniteLoss(Hook):
 
 
 class Console(Hook):
-    """One short line every `interval` iterations and after a validation; everything else stands in the log file."""
+    """What is trained; a short line every `interval` iterations and after a validation. All else stands in the log file."""
 
     priority = "LOW"
 
     def __init__(self, interval: int) -> None:
         self.interval = interval
         self._val_start = 0.0
+
+    def before_train(self, runner: Runner) -> None:
+        loader, model = runner.train_dataloader, image_model(runner.model)
+        count = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+        start = f", going on after iteration {runner.iter}" if runner.iter else ""
+        say(
+            runner,
+            f"training {count / 1e6:.2f} million parameters on {model.device.type} with {len(loader.dataset)} images, "
+            f"{len(loader)} iterations an epoch{start}; log in {runner.log_dir}",
+        )
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: dict | None = None) -> None:
         if (runner.iter + 1) % self.interval and runner.iter + 1 != runner.max_iters:

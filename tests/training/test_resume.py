@@ -98,4 +98,8 @@ def test_a_finished_training_is_not_overwritten(train: Callable, tmp_path: Path)
 
 
 def test_resume_of_nothing_begins(train: Callable, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "iter_best.pth").touch()  # no checkpoint of ours
+    (tmp_path / "run" / "best.json").write_text('{"value": 1e9}')
     assert train(tmp_path / "run", "epochs=1", resume=True).iter == 5
+    assert (tmp_path / "run" / "best.safetensors").exists()

@@ -187,9 +187,16 @@ def _checkpoints(recipe: Recipe, work_dir: Path, iters_per_epoch: int, stop_aske
         interval=recipe.checkpoint_every,
         accumulate=recipe.accumulate,
         keep=recipe.keep_checkpoints,
-        identity={"seed": recipe.seed, "epochs": recipe.epochs, "iterations per epoch": iters_per_epoch},
+        identity=_identity(recipe) | {"iterations per epoch": iters_per_epoch},
         stop_asked=stop_asked,
     )
+
+
+def _identity(recipe: Recipe) -> dict[str, Any]:
+    """Settings that a checkpoint's own state would silently overrule."""
+    names = ("seed", "epochs", "accumulate", "optimizer", "lr_multipliers", "schedule", "ema")
+    values = {name: getattr(recipe, name) for name in names}
+    return {name: _as_text(value) if isinstance(value, dict) else value for name, value in values.items()}
 
 
 def _newest_checkpoint(work_dir: Path, *, resume: bool) -> Path | None:
@@ -215,9 +222,13 @@ def _join_processes() -> tuple[torch.device, int, int]:
 
 
 def _write_config(cfg: Config, path: Path) -> None:
-    """The settings with all overrides, for the record; classes by their full names."""
-    text = json.dumps(cfg.to_dict(), indent=1, default=lambda item: f"{item.__module__}.{item.__qualname__}")
-    path.write_text(text + "\n", encoding="utf-8")
+    """The settings with all overrides, for the record."""
+    path.write_text(_as_text(cfg.to_dict(), indent=1) + "\n", encoding="utf-8")
+
+
+def _as_text(settings: dict[str, Any], *, indent: int | None = None) -> str:
+    """JSON, classes by their full names."""
+    return json.dumps(settings, indent=indent, default=lambda item: f"{item.__module__}.{item.__qualname__}")
 
 
 def leave_processes() -> None:

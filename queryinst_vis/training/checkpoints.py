@@ -38,9 +38,9 @@ def checkpoints(work_dir: Path) -> list[Path]:
 class Checkpoints(Hook):
     """Saves at the end of each epoch and every `interval` iterations, and keeps the newest `keep`.
 
-    accumulate: iterations per step; a checkpoint waits for the next whole step, so that no gradient is lost. identity: what must
-    be the same when resumed (seed, epochs, iterations per epoch); written into the checkpoint and compared. stop_asked: when it
-    says so, a checkpoint is saved and TrainingStopped raised.
+    accumulate: iterations per step; a checkpoint waits for the next whole step, so that no gradient is lost. identity: numbers
+    and texts that must be the same when resumed; written into the checkpoint and compared. stop_asked: when it says so, a
+    checkpoint is saved and TrainingStopped raised.
     """
 
     priority = "VERY_LOW"  # after the schedule's step and the averaging
@@ -87,11 +87,11 @@ class Checkpoints(Hook):
         checkpoint["identity"] = self.identity
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        for name, value in self.identity.items():
-            saved = checkpoint.get("identity", {}).get(name)
-            if saved != value:
+        for name, saved in checkpoint.get("identity", {}).items():
+            if saved != self.identity.get(name):
                 raise ResumeError(
-                    f"cannot resume: the checkpoint has {name}={saved}, the config {name}={value}; use another --work-dir"
+                    f"cannot resume: the checkpoint has {name}={saved}, the config {name}={self.identity.get(name)}; "
+                    "use another --work-dir, and load_from to begin with these weights"
                 )
 
 

@@ -87,6 +87,10 @@ def test_a_checkpoint_of_another_training_is_refused(train: Callable, tmp_path: 
     train(tmp_path / "run", stop_after=6)
     with pytest.raises(UserError, match="the checkpoint has epochs=3, the config epochs=4"):
         train(tmp_path / "run", "epochs=4", resume=True)
+    with pytest.raises(UserError, match=r'cannot resume: the checkpoint has optimizer=.*"lr": 0.01'):
+        train(tmp_path / "run", "optimizer.lr=0.02", resume=True)
+    with pytest.raises(UserError, match=r"the checkpoint has ema=0\.9, the config ema=None"):
+        train(tmp_path / "run", "ema=None", resume=True)
     with pytest.raises(UserError, match="iterations per epoch=5, the config iterations per epoch=8"):
         train(tmp_path / "run", "batch_size=2", resume=True)
 

@@ -1,5 +1,7 @@
 """The small default model: queries from NanoDet-m, three stages of 96 channels, one mask per query for all 80 classes.
 
+The detector keeps its backbone frozen; a copy of it is trained for the stages and their masks.
+
 data_root: a folder with coco_mini_{train,val}, coco_one_person, coco_person_boxes (each FOLDER/ and FOLDER.json, COCO format) and
 backbones/nanodet_m_coco.safetensors; docs/model_card.md says what they are and how long a training takes.
 """
@@ -17,8 +19,15 @@ data_root = "data"
 
 model = dict(
     type=QueryInst,
-    backbone=dict(type=ShuffleNetV2, frozen=True),
-    queries=dict(type=DenseQueries, num_queries=100, num_training_queries=50, embed_dim=96, nms_threshold=0.6),
+    backbone=dict(type=ShuffleNetV2),
+    queries=dict(
+        type=DenseQueries,
+        num_queries=100,
+        num_training_queries=50,
+        embed_dim=96,
+        nms_threshold=0.6,
+        backbone=dict(type=ShuffleNetV2, frozen=True),
+    ),
     num_classes=80,
     num_stages=3,
     embed_dim=96,
@@ -77,7 +86,8 @@ val_metric = dict(
     groups=("person", "vehicle", "animal"),
 )
 
-optimizer = dict(type=AdamW, lr=3e-4, weight_decay=0.01)
+optimizer = dict(type=AdamW, lr=2e-4, weight_decay=0.01)
+lr_multipliers = dict(backbone=0.5)
 schedule = dict(type=Cosine, warmup_iters=200)
 clip_norm = 1.0
 amp = "bf16"

@@ -113,13 +113,14 @@ def _load_tensors(model: nn.Module, source: str, tensors: dict[str, Tensor], *, 
 
 def _compare(source: str, dialect: str, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> LoadReport:
     common = [name for name in own if name in tensors]
+    taken = {id(tensors[name]) for name in common}  # a dialect may offer a tensor under two names
     mismatched = {n: (tuple(tensors[n].shape), tuple(own[n].shape)) for n in common if tensors[n].shape != own[n].shape}
     return LoadReport(
         source,
         dialect,
         matched=tuple(n for n in common if n not in mismatched),
         missing=tuple(n for n in own if n not in tensors and not n.endswith("num_batches_tracked")),  # a counter, not weights
-        left_over=tuple(n for n in tensors if n not in own),
+        left_over=tuple(n for n, tensor in tensors.items() if n not in own and id(tensor) not in taken),
         mismatched=mismatched,
     )
 

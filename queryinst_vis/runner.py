@@ -124,8 +124,9 @@ def build_model(recipe: Recipe, *, classes: Sequence[str] = ()) -> ImageModel:
     if recipe.info:
         model.info = build(recipe.info)
     model.info.classes = tuple(model.info.classes or classes)
-    if recipe.load_from:
-        report = load_weights(model, recipe.load_from, allow_shape_mismatch=recipe.allow_shape_mismatch)
+    sources = [recipe.load_from] if isinstance(recipe.load_from, str) else recipe.load_from or []
+    for source in sources:
+        report = load_weights(model, source, allow_shape_mismatch=recipe.allow_shape_mismatch)
         if is_main_process():
             print(report)
     return model

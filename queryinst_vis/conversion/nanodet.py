@@ -10,4 +10,8 @@ def speaks(names: Collection[str]) -> bool:
 
 
 def translate(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"queries.{name}" if name.startswith(("neck.", "head.")) else name: tensor for name, tensor in tensors.items()}
+    """The backbone under two names: a model may have one more for the detector alone (DenseQueries)."""
+    return {
+        **{name: tensor for name, tensor in tensors.items() if name.startswith("backbone.")},
+        **{f"queries.{name}": tensor for name, tensor in tensors.items()},
+    }

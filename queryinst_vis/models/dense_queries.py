@@ -85,11 +85,13 @@ class DenseQueries(nn.Module):
         num_candidates: int = 300,
         nms_threshold: float = 0.7,
         frozen: bool = True,
+        backbone: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.num_queries, self.num_classes = num_queries, num_classes
         self.num_training_queries = num_training_queries or num_queries
         self.num_candidates, self.nms_threshold = num_candidates, nms_threshold
+        self.backbone = backbone
         self.neck = _Neck(in_channels, channels)
         self.head = nn.ModuleList(_LevelHead(channels, num_classes) for _ in self.strides)
         for part in (self.neck, self.head):
@@ -101,8 +103,10 @@ class DenseQueries(nn.Module):
             nn.LayerNorm(embed_dim),
         )
 
-    def forward(self, features: Sequence[Tensor], image_hw: Tensor) -> InitialQueries:
-        """features: maps of the backbone at strides 4, 8, 16, 32 or 8, 16, 32; image_hw: float [B, 2], sizes without padding."""
+    def forward(self, images: Tensor, features: Sequence[Tensor], image_hw: Tensor) -> InitialQueries:
+        """images: [B, 3, H, W]; features: the model's maps, strides 8, 16, 32 last; image_hw: float [B, 2], without padding."""
+        if self.backbone is not None:
+            features = self.backbone(images)
         cells = self.detect(features[-3:])
         chosen = self.choose(cells)  # [B, Q]
         logits, boxes, contents = (x.gather(1, chosen[..., None].expand(-1, -1, x.shape[-1])) for x in cells)

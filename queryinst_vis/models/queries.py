@@ -28,8 +28,8 @@ class LearnedQueries(nn.Module):
         self.boxes = nn.Parameter(torch.tensor([[0.5, 0.5, 1.0, 1.0]]).repeat(num_queries, 1))
         self.embeds = nn.Parameter(torch.randn(num_queries, embed_dim))
 
-    def forward(self, features: Sequence[Tensor], image_hw: Tensor) -> InitialQueries:
-        """features: maps of the backbone (not used); image_hw: float [B, 2], sizes without padding."""
+    def forward(self, images: Tensor, features: Sequence[Tensor], image_hw: Tensor) -> InitialQueries:
+        """images [B, 3, H, W] and features, maps of the backbone, are not used; image_hw: float [B, 2], sizes without padding."""
         whwh = image_hw.flip(1).repeat(1, 2)  # [B, 4]
         boxes = cxcywh_to_xyxy(self.boxes)[None] * whwh[:, None]
         return InitialQueries(boxes, self.embeds[None].expand(len(image_hw), -1, -1), None)

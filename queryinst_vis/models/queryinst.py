@@ -117,7 +117,7 @@ class QueryInst(ImageModel):
         """The pyramid, and the stages as an iterator that runs one at each step."""
         features = self.backbone(images)
         pyramid = self.fpn(features)
-        return pyramid, self._run_stages(pyramid, *self.queries(features, image_hw))
+        return pyramid, self._run_stages(pyramid, *self.queries(images, features, image_hw))
 
     def _run_stages(
         self, pyramid: list[Tensor], boxes: Tensor, embeds: Tensor, prior_logits: Tensor | None

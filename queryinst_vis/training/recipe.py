@@ -19,7 +19,7 @@ class Recipe:
 
     model: Spec  # an ImageModel
     info: Spec | None = None  # a ModelInfo: classes (by default the dataset's), score threshold, similarity, tracker
-    load_from: str | None = None  # weights to start from: a file or a published name
+    load_from: str | list[str] | None = None  # weights to start from: a file or a published name, or several, one after the other
     allow_shape_mismatch: bool = False  # leave out parameters of `load_from` whose shape differs (other classes or queries)
 
     data_root: str = "data"  # replaces {data_root} in every string of the config

@@ -10,6 +10,8 @@ from queryinst_vis.masks import BitMasks
 from queryinst_vis.models import DenseQueries, QueryInst, ShuffleNetV2
 from queryinst_vis.structures import Targets
 
+IMAGES = torch.zeros(1, 3, 64, 64)  # for queries that read the backbone's maps alone
+
 
 def picture(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
     return np.random.RandomState(seed).randint(0, 256, (height, width, 3), dtype=np.uint8)
@@ -153,7 +155,7 @@ def test_dense_queries_are_the_best_cells_without_near_duplicates() -> None:
     with torch.inference_mode():
         cells = queries.detect(maps)
         chosen = queries.choose(cells)
-        initial = queries(maps, torch.tensor([[64.0, 64.0]] * 2))
+        initial = queries(IMAGES, maps, torch.tensor([[64.0, 64.0]] * 2))
     assert cells.boxes.shape == (2, 84, 4)
     assert chosen.shape == (2, 5)
     for i in range(2):
@@ -167,14 +169,25 @@ def test_fewer_queries_while_training() -> None:
     queries = DenseQueries(6, 16, num_training_queries=4, num_classes=3)
     maps = [torch.randn(1, c, s, s) for c, s in zip((116, 232, 464), (8, 4, 2), strict=True)]
     hw = torch.tensor([[64.0, 64.0]])
-    assert queries.train()(maps, hw).boxes.shape == (1, 4, 4)
-    assert queries.eval()(maps, hw).boxes.shape == (1, 6, 4)
+    assert queries.train()(IMAGES, maps, hw).boxes.shape == (1, 4, 4)
+    assert queries.eval()(IMAGES, maps, hw).boxes.shape == (1, 6, 4)
 
 
 def test_a_picture_with_fewer_cells_than_queries() -> None:
     queries = DenseQueries(50, 16, num_classes=3)
     maps = [torch.randn(1, c, s, s) for c, s in zip((116, 232, 464), (4, 2, 1), strict=True)]
-    assert queries(maps, torch.tensor([[32.0, 32.0]])).boxes.shape == (1, 21, 4)
+    assert queries(IMAGES, maps, torch.tensor([[32.0, 32.0]])).boxes.shape == (1, 21, 4)
+
+
+def test_a_detector_with_its_own_backbone_ignores_the_models() -> None:
+    torch.manual_seed(0)
+    queries = DenseQueries(4, 16, num_classes=3, backbone=ShuffleNetV2(frozen=True)).eval()
+    images, hw = torch.randn(1, 3, 64, 64), torch.tensor([[64.0, 64.0]])
+    with torch.inference_mode():
+        expected = queries(images, queries.backbone(images), hw)
+        initial = queries(images, [torch.zeros_like(x) for x in queries.backbone(images)], hw)
+    assert initial.boxes.equal(expected.boxes)
+    assert initial.prior_logits.equal(expected.prior_logits)
 
 
 def test_before_training_the_stages_repeat_the_detector(dense_model: QueryInst) -> None:
@@ -182,7 +195,7 @@ def test_before_training_the_stages_repeat_the_detector(dense_model: QueryInst) 
     batch = batch_of(model, picture(0))
     hw = torch.tensor([[48.0, 64.0]])
     with torch.inference_mode():
-        initial = model.queries(model.backbone(batch.tensor), hw)
+        initial = model.queries(batch.tensor, model.backbone(batch.tensor), hw)
         state = model(batch.tensor, hw).state
     torch.testing.assert_close(state.logits, initial.prior_logits)
     torch.testing.assert_close(state.boxes, initial.boxes, atol=1e-3, rtol=1e-4)

@@ -38,7 +38,7 @@ model = dict(
     preprocess=dict(type=Preprocess, short=416, long=416),
     criterion=dict(type=QueryCriterion, soft_labels=True),
 )
-info = dict(type=ModelInfo, score_threshold=0.35, similarity="cosine", tracker="query_match")
+info = dict(type=ModelInfo, score_threshold=0.4, similarity="cosine", tracker="query_match")
 load_from = "{data_root}/backbones/nanodet_m_coco.safetensors"
 
 _augment = [

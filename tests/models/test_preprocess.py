@@ -11,8 +11,14 @@ from queryinst_vis.ops.resize import fit_hw
 
 @pytest.mark.parametrize(
     ("image_hw", "expected"),
-    [((480, 640), (800, 1067)), ((640, 480), (1067, 800)), ((300, 1000), (400, 1333)), ((427, 640), (800, 1199)), ((1, 5000), (1, 1333))],
-)  # fmt: skip
+    [
+        ((480, 640), (800, 1067)),
+        ((640, 480), (1067, 800)),
+        ((300, 1000), (400, 1333)),
+        ((427, 640), (800, 1199)),
+        ((1, 5000), (1, 1333)),
+    ],
+)
 def test_size_of_the_reference_recipe(image_hw: tuple[int, int], expected: tuple[int, int]) -> None:
     assert fit_hw(image_hw, 800, 1333) == expected
 

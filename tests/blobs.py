@@ -65,6 +65,7 @@ def write_video(
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
     sound: str | None = None,
+    sound_rate: int = 48000,
     container_options: dict[str, str] | None = None,
 ) -> Path:
     """Encode a video, independently of the package. pts in units of `time_base`, default one per frame; sound: an audio codec."""
@@ -73,7 +74,7 @@ def write_video(
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pix_fmt
         stream.codec_context.time_base = time_base
-        audio = output.add_stream(sound, rate=48000) if sound else None
+        audio = output.add_stream(sound, rate=sound_rate) if sound else None
         for index, image in enumerate(images):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = index if pts is None else pts[index], time_base
@@ -88,11 +89,12 @@ def _write_sound(output: "av.container.OutputContainer", stream: "av.audio.strea
     """A tone."""
     context = stream.codec_context
     size = context.frame_size or 1024
-    wave = (0.3 * np.sin(np.arange(int(seconds * 48000)) * 0.06)).astype(np.float32)
-    resampler = av.AudioResampler(format=context.format, layout=context.layout, rate=48000, frame_size=size)
+    rate = context.sample_rate
+    wave = (0.3 * np.sin(np.arange(int(seconds * rate)) * 0.06)).astype(np.float32)
+    resampler = av.AudioResampler(format=context.format, layout=context.layout, rate=rate, frame_size=size)
     for start in range(0, len(wave), size):
         frame = av.AudioFrame.from_ndarray(wave[None, start : start + size], format="flt", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
         for part in resampler.resample(frame):
             output.mux(stream.encode(part))
     for part in resampler.resample(None):

@@ -12,6 +12,7 @@ from queryinst_vis.video.base import VideoError, reason
 from queryinst_vis.video.pyav import file_start, open_container
 
 _COPIED = {"aac", "mp3", "opus"}
+_LEAST_MP3_RATE = 16000  # MP4 takes none below
 _PACKETS_TO_TRY = 50
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _AAC_FRAME = 1024  # samples
@@ -40,7 +41,7 @@ class AudioTrack:
 
     def _carried(self, stream: "av.audio.stream.AudioStream") -> Iterator[av.Packet]:
         start = file_start(self._input)
-        if stream.codec_context.codec.canonical_name in _COPIED:
+        if _can_be_copied(stream, self._output.format.name):
             return _copied(self._input, stream, self._output.add_stream_from_template(stream), start)
         rate = max((r for r in _AAC_RATES if r <= stream.rate), default=_AAC_RATES[-1])
         encoder = self._output.add_stream("aac", rate=rate, layout="mono" if stream.channels == 1 else "stereo")
@@ -62,6 +63,13 @@ class AudioTrack:
     def close(self) -> None:
         self._packets = iter(())
         self._input.close()
+
+
+def _can_be_copied(stream: "av.audio.stream.AudioStream", container: str) -> bool:
+    """Whether browsers play the sound as it is, and the container ("mp4" or "mov") may hold it."""
+    codec = stream.codec_context.codec.canonical_name
+    allowed = {"opus": container == "mp4", "mp3": container == "mov" or stream.rate >= _LEAST_MP3_RATE}
+    return codec in _COPIED and allowed.get(codec, True)
 
 
 def _decodes(path: Path) -> bool:

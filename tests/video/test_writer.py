@@ -103,6 +103,18 @@ def test_sound_goes_along(tmp_path: Path, container: str, codec: str, expected: 
         assert samples / stream.rate == pytest.approx(2.0, abs=0.1)
 
 
+@pytest.mark.parametrize(("codec", "rate", "suffix"), [("libopus", 48000, ".mov"), ("libmp3lame", 8000, ".mp4")])
+def test_sound_that_the_container_may_not_hold_is_encoded_again(tmp_path: Path, codec: str, rate: int, suffix: str):
+    """Copied, it made the whole video fail with `Invalid argument`."""
+    source = write_video(tmp_path / "a.mkv", [two_discs(index) for index in range(25)], sound=codec, sound_rate=rate)
+    assert copy(source, tmp_path / f"out{suffix}") == []
+    with av.open(str(tmp_path / f"out{suffix}")) as result:
+        (stream,) = result.streams.audio
+        assert stream.codec_context.name == "aac"
+        samples = sum(frame.samples for frame in result.decode(audio=0))
+        assert samples / stream.rate == pytest.approx(1.0, abs=0.1)
+
+
 def test_copied_sound_is_the_same_bytes(tmp_path: Path):
     source = write_video(tmp_path / "a.mp4", [two_discs(index) for index in range(25)], sound="aac")
     copy(source, tmp_path / "out.mp4")

@@ -22,6 +22,7 @@ from queryinst_vis.video.upright import letterbox, orientation_of
 
 _UNSPECIFIED, _ITU709, _FULL_RANGE = 2, 1, 2
 _SD_HEIGHT = 576  # taller pictures that do not name their colour matrix are BT.709, as players take them
+_DECODING_TIMES_ONLY = {"avi"}  # what passes for a frame's pts there is that of a packet stored elsewhere
 _NOT_VIDEO_FILES = {"tty", "concat", "hls", "dash", "sdp", "rtsp"}  # plain text, and lists that open other files
 
 
@@ -52,7 +53,9 @@ class PyAVSource:
         self._orientation = orientation_of(first)
         self._stored_size = (first.width, first.height)
         self.info = self._describe(first)
-        start = round(file_start(self._container) / self.info.time_base)
+        self._by_dts = self._container.format.name in _DECODING_TIMES_ONLY
+        file_begins = round(file_start(self._container) / self.info.time_base)
+        start = (first.dts or 0) if self._by_dts else file_begins  # a decoder that reorders is late from the first picture on
         self._clock = PresentationClock(time_base=self.info.time_base, fps=self.info.fps, start=start)
 
     def _video_stream(self) -> "av.video.stream.VideoStream":
@@ -89,7 +92,7 @@ class PyAVSource:
             raise RuntimeError("a video source is iterated once; open the file again")
         decoded, self._first = itertools.chain([self._first], self._decoded), None
         for index, frame in enumerate(decoded):
-            yield Frame(self._upright(frame), index, self._clock(frame.pts), self.info.time_base)
+            yield Frame(self._upright(frame), index, self._clock(frame.dts if self._by_dts else frame.pts), self.info.time_base)
 
     @property
     def problems(self) -> list[str]:

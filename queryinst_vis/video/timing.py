@@ -23,11 +23,6 @@ class PresentationClock:
         self._offset = -start
         self._last: int | None = None
 
-    @property
-    def step(self) -> int:
-        """Ticks from one frame to the next at the average rate."""
-        return self._step
-
     def __call__(self, pts: int | None) -> int:
         """The file's time of the next frame, or None -> its time here."""
         last, self._last = self._last, self._next(pts)
@@ -60,7 +55,7 @@ def average_fps(stream: "av.video.stream.VideoStream", url: str) -> Fraction | N
 
 def _measured_fps(url: str, stream_index: int) -> Fraction | None:
     times: list[Fraction] = []
-    with av.open(url, metadata_errors="replace") as container:
+    with av.open(url, metadata_errors="replace", container_options={"protocol_whitelist": "file"}) as container:
         try:
             for packet in container.demux(container.streams[stream_index]):
                 if packet.pts is not None:

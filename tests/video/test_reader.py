@@ -97,6 +97,17 @@ def test_raw_stream_without_times_is_timed_by_its_rate(tmp_path: Path):
     assert source.problems == []
 
 
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_avi_whose_pictures_are_stored_in_another_order(tmp_path: Path, codec: str):
+    """AVI knows no presentation times; what stood for them made sound files damaged and the motion jerky."""
+    path = write_video(tmp_path / "a.avi", [two_discs(index) for index in range(12)], codec=codec)
+    with av.open(str(path)) as container:
+        assert codec == "mpeg4" or container.streams.video[0].codec_context.has_b_frames
+    source, frames = read(path)
+    assert [frame.time for frame in frames] == pytest.approx([index / 25 for index in range(12)])
+    assert source.problems == []
+
+
 def test_transport_stream_counts_from_its_start(tmp_path: Path):
     path = write_video(tmp_path / "a.ts", [two_discs(index) for index in range(6)])
     _, frames = read(path)

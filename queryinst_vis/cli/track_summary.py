@@ -10,18 +10,20 @@ from queryinst_vis.pipeline import segment_frames
 from queryinst_vis.structures import Frame, Instances
 from queryinst_vis.tracks import class_scores
 
+_KEPT = 1024  # tracks whose class may still change: more than trackers hold, so that one left out never comes back
 _FIRST_LOOK = 8  # frames without a track after which it is looked how near the model came to finding something
 
 
 class TrackSummary:
-    """Takes in what every frame gave; the time it measures begins with its making."""
+    """Takes in what every frame gave, in memory that does not grow; the time it measures begins with its making."""
 
     def __init__(self, model: ImageModel, labels: list[int] | None) -> None:
         """labels: the classes that were asked for, None for all."""
         self.num_frames = 0
         self._model, self._labels = model, labels
         self._begun = time.perf_counter()
-        self._class_sums: dict[int, np.ndarray] = {}  # of each track
+        self._class_sums: dict[int, np.ndarray] = {}  # of the tracks seen last, the latest at the end
+        self._ended: Counter[int] = Counter()  # how many tracks of each label went before them
         self._last: Frame | None = None
         self._best = (0.0, "")  # score and class of the best detection in the frames that were looked at closer
 
@@ -31,7 +33,9 @@ class TrackSummary:
         self._last = frame
         scores = class_scores(instances, len(self._model.info.classes))
         for track_id, row in zip(instances.track_ids.tolist(), scores, strict=True):
-            self._class_sums[track_id] = self._class_sums.get(track_id, 0) + row
+            self._class_sums[track_id] = self._class_sums.pop(track_id, 0) + row
+        while len(self._class_sums) > _KEPT:
+            self._ended[int(self._class_sums.pop(next(iter(self._class_sums))).argmax())] += 1
         if self.num_frames > _FIRST_LOOK and frame.index.bit_count() == 1:  # now and then, ever more rarely
             self._look_closer(frame)
 
@@ -48,23 +52,26 @@ class TrackSummary:
         """To be printed after the last frame."""
         seconds = time.perf_counter() - self._begun
         fps = self.num_frames / max(seconds, 1e-9)
-        lines = [f"{self.num_frames} frames in {seconds:.1f} s ({fps:.1f} fps), {self._tracks_by_class()}"]
+        lines = [f"{_count(self.num_frames, 'frame')} in {seconds:.1f} s ({fps:.1f} fps), {self._tracks_by_class()}"]
         if self._class_sums or self._last is None:
             return lines
         self._look_closer(self._last)
         return [*lines, self._hint()]
 
     def _tracks_by_class(self) -> str:
-        classes = Counter(self._model.info.classes[int(sums.argmax())] for sums in self._class_sums.values())
-        total = len(self._class_sums)
-        counts = ", ".join(f"{name} {number}" for name, number in classes.most_common())
-        return f"{total} track{'' if total == 1 else 's'}" + (f": {counts}" if counts else "")
+        labels = self._ended + Counter(int(sums.argmax()) for sums in self._class_sums.values())
+        counts = ", ".join(f"{self._model.info.classes[label]} {number}" for label, number in labels.most_common())
+        return _count(labels.total(), "track") + (f": {counts}" if counts else "")
 
     def _hint(self) -> str:
         score, name = self._best
         if not name:
             return "nothing was found, not even at a low score"
         return (
-            f"nothing was found; the best score in the frames looked at was {score:.2f} ({name}): "
-            f"try --score-threshold {0.9 * score:.2f}"
+            f"nothing was found; the best score in the frames looked at was {score:.2g} ({name}): "
+            f"try --score-threshold {0.9 * score:.2g}"
         )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

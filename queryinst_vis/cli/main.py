@@ -1,6 +1,7 @@
 """The command `queryinst-vis`: picks a subcommand, imports only what that needs, and turns what a user can mend into one line.
 
-Exit codes: 0 complete; 2 bad arguments or unusable input; 3 done in part, the input is damaged; 130 stopped by Ctrl-C.
+Exit codes: 0 complete; 2 bad arguments or unusable input; 3 done in part, the input is damaged; 130 stopped by Ctrl-C; 141 nobody
+reads the output any more.
 """
 
 import argparse
@@ -22,7 +23,7 @@ COMMANDS = {
     "export": "write weights to hand on",
     "browse": "draw augmented samples of a data set",
 }
-INTERRUPTED = 130
+INTERRUPTED, BROKEN_PIPE = 130, 141  # 128 + signal, as shells have it
 _PROGRAM = "queryinst-vis"
 
 
@@ -48,9 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(_import_remedy(error), 2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nobody is there to tell
-        return 2
+        return BROKEN_PIPE
     except OSError as error:
         return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", 2)
+    except (MemoryError, RuntimeError) as error:
+        return _fail(_memory_remedy(error), 2)
     except KeyboardInterrupt:
         return _fail("stopped", INTERRUPTED)
 
@@ -59,7 +62,7 @@ def _run(command: str, arguments: list[str]) -> int:
     module = import_module(f"queryinst_vis.cli.{command}")
     parser = _Parser(prog=f"{_PROGRAM} {command}", description=COMMANDS[command].capitalize() + ".", allow_abbrev=False)
     module.add_arguments(parser)
-    return module.run(parser.parse_args([_as_path(argument) for argument in arguments]))
+    return module.run(parser.parse_intermixed_args([_as_path(argument) for argument in arguments]))
 
 
 def _as_path(argument: str) -> str:
@@ -103,6 +106,18 @@ def _import_remedy(error: ImportError) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"the Python package {name} is missing: pip install {'mmcv-lite' if name == 'mmcv' else name}"
     raise error
+
+
+def _memory_remedy(error: MemoryError | RuntimeError) -> str:
+    """One line for what torch raises when memory ends: a type of its own on a GPU, only words on the CPU."""
+    words = ("can't allocate memory", "not enough memory")
+    if (
+        not isinstance(error, MemoryError)
+        and type(error).__name__ != "OutOfMemoryError"
+        and not any(w in str(error) for w in words)
+    ):
+        raise error
+    return "out of memory; smaller pictures (a smaller --size), a smaller batch or another --device need less"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from queryinst_vis import __version__
 from queryinst_vis.cli import main as main_module
@@ -47,6 +48,13 @@ def test_no_such_command_is_one_line(arguments: list[str], capsys: pytest.Captur
         (UserError("the file\nis odd"), 2, "error: the file is odd"),
         (PermissionError(13, "Permission denied", "a.mp4"), 2, "error: a.mp4: Permission denied"),
         (OSError(28, "No space left on device"), 2, "No space left on device"),
+        (MemoryError(), 2, "a smaller --size"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 67507200000 bytes."),
+            2,
+            "out of memory",
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."), 2, "out of memory"),
         (KeyboardInterrupt(), 130, "error: stopped"),
         (ModuleNotFoundError("No module named 'av'", name="av"), 2, "pip install av"),
         (ModuleNotFoundError("No module named 'mmcv'", name="mmcv"), 2, "pip install mmcv-lite"),
@@ -65,10 +73,14 @@ def test_what_a_user_can_mend_is_one_line(
     assert expected in line
 
 
-def test_our_own_faults_are_not_hidden(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    "error",
+    [ModuleNotFoundError("No module named 'queryinst_vis.gone'", name="queryinst_vis.gone"), RuntimeError("shapes are gone")],
+)
+def test_our_own_faults_are_not_hidden(error: Exception, monkeypatch: pytest.MonkeyPatch):
     def fail(name: str) -> SimpleNamespace:
-        raise ModuleNotFoundError("No module named 'queryinst_vis.gone'", name="queryinst_vis.gone")
+        raise error
 
     monkeypatch.setattr(main_module, "import_module", fail)
-    with pytest.raises(ModuleNotFoundError, match="gone"):
+    with pytest.raises(type(error), match="gone"):
         main(["track"])

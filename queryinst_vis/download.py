@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import os
 import re
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -118,7 +119,7 @@ def _copy(response: http.client.HTTPResponse, file: BinaryIO, *, start: int, tot
     copied = 0
     with _progress_bar() as bar:
         task = bar.add_task(label, total=total, completed=start)
-        with contextlib.suppress(http.client.IncompleteRead, ConnectionError, TimeoutError):
+        with contextlib.suppress(http.client.IncompleteRead, ConnectionError, TimeoutError, ssl.SSLError):
             while block := response.read(_BLOCK_BYTES):
                 file.write(block)
                 copied += len(block)

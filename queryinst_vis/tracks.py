@@ -28,8 +28,9 @@ CREATE TABLE tracks (track INTEGER PRIMARY KEY, num_frames INTEGER, score_sum RE
 class TrackLog:
     """Takes in the instances of one frame after the other, writes the JSON of their tracks when closed.
 
-    The file appears under its name when it is complete. On leaving a `with` block by an exception, what was added stays, as a
-    complete document, in NAME.part. The spool is NAME.spool; after a kill it holds all frames that were added.
+    The file appears under its name when it is complete. On leaving a `with` block by an exception, what was added, if
+    anything, stays as a complete document in NAME.part. The spool is NAME.spool; after a kill it holds
+    all frames that were added.
     """
 
     def __init__(
@@ -123,6 +124,8 @@ class TrackLog:
     def __exit__(self, error_type: type[BaseException] | None, *exc_info: object) -> None:
         if error_type is None:
             self.close()
+        elif not self._num_frames:
+            self._discard_spool()
         elif self._spool_path.exists():
             self._write()
 

@@ -18,7 +18,7 @@ from queryinst_vis.models.base import ImageModel
 from queryinst_vis.outputs import check_new_file
 from queryinst_vis.pipeline import segment_frames
 from queryinst_vis.structures import Frame, Instances
-from queryinst_vis.video.images import ImageError, image_paths, read_image, write_image
+from queryinst_vis.video.images import ImageError, can_write, check_output, image_paths, read_image, write_image
 from queryinst_vis.visualization import draw_instances
 
 DAMAGED = 3
@@ -41,15 +41,16 @@ def run(args: argparse.Namespace) -> int:
     first = next(frames, None)
     if first is None:
         raise ImageError(left_out[0] if len(paths) == 1 else f"none of the {len(paths)} pictures in {args.input} can be decoded")
+    model = load(args)
+    labels = labels_of(args.classes, model.info.classes)
     if args.input.is_dir():
         output.mkdir(exist_ok=True)
-    model = load(args)
     with (
         stop_on_signal() as stop,
         progress_bar(args.input.name, len(paths)) as advance,
         DetectionLog(json_path, classes=model.info.classes, overwrite=args.overwrite) as log,
     ):
-        for name, picture, instances in _segmented(chain([first], frames), paths, model, args.classes):
+        for name, picture, instances in _segmented(chain([first], frames), paths, model, labels):
             write_image(output / name if args.input.is_dir() else output, picture)
             log.add(name, instances)
             advance()
@@ -62,11 +63,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _segmented(
-    frames: Iterable[Frame], paths: list[Path], model: ImageModel, wanted: list[str] | None
+    frames: Iterable[Frame], paths: list[Path], model: ImageModel, labels: list[int] | None
 ) -> Iterator[tuple[str, np.ndarray, Instances]]:
     """Name, drawn picture and instances of each."""
     info = model.info
-    labels = labels_of(wanted, info.classes)
     for frame, instances in segment_frames(frames, model, min_score=info.score_threshold, labels=labels):
         yield paths[frame.index].name, draw_instances(frame.image, instances, classes=info.classes), instances
 
@@ -79,7 +79,8 @@ def _outputs(args: argparse.Namespace) -> tuple[Path, Path]:
         if output.exists() and not (output.is_dir() and args.overwrite):
             raise UserError(f"{output} exists; --overwrite replaces pictures in it")
     else:
-        output = check_new_file(args.output or Path(f"{name.stem}_segmented{name.suffix}"), overwrite=args.overwrite)
+        default = Path(f"{name.stem}_segmented{name.suffix if can_write(name) else '.png'}")
+        output = check_output(args.output or default, overwrite=args.overwrite)
     if output.exists() and args.input.exists() and output.samefile(args.input):
         raise UserError(f"{output} is the input; name another output")
     stem = name.name if args.input.is_dir() else name.stem

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.outputs import part_of
+from queryinst_vis.outputs import check_new_file, part_of
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -41,13 +41,25 @@ def read_image(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
+def can_write(path: Path) -> bool:
+    """Whether the suffix names a format that can be written."""
+    return path.suffix != "" and cv2.haveImageWriter(path.name)
+
+
+def check_output(path: Path, *, overwrite: bool) -> Path:
+    """The path, when a picture may be made there. UserError: it exists, its folder does not, or its suffix names no format."""
+    if not can_write(path):
+        raise ImageError(f"cannot write {path}: its name should end in {', '.join(IMAGE_SUFFIXES)}")
+    return check_new_file(path, overwrite=overwrite)
+
+
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Write uint8 [H, W, 3] RGB in the format its suffix names. ImageError."""
+    """Write uint8 [H, W, 3] RGB in the format its suffix names. ImageError: too large for it, or there is no such format."""
     try:
         done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     except cv2.error:
         done = False
     if not done:
-        raise ImageError(f"cannot write {path}: its name should end in {', '.join(IMAGE_SUFFIXES)}")
+        raise ImageError(f"cannot write {path}: this size and format do not go together")
     part_of(path).write_bytes(data.tobytes())
     os.replace(part_of(path), path)

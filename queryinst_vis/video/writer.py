@@ -31,7 +31,7 @@ class VideoWriter:
     """Writes frames with their times. The file appears under its name when it is complete; until then it is NAME.part.
 
     Pictures with an odd width or height, which yuv420p cannot hold, get their last column or row twice. On leaving a `with` block
-    by an exception, what was written stays as a playable NAME.part.
+    by an exception, what was written, if anything, stays as a playable NAME.part.
     """
 
     def __init__(
@@ -142,4 +142,4 @@ class VideoWriter:
         if error_type is None:
             self.close()
         elif self._output is not None:
-            self._finish()
+            self._finish() if self._end else self.abandon()

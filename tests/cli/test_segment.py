@@ -81,7 +81,15 @@ def test_mistakes_are_one_line(here: Path, capsys: pytest.CaptureFixture[str], a
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert expected in line
-    assert [name for name in names(here) if not name.endswith(".part")] == before
+    assert names(here) == before
+
+
+def test_picture_of_a_format_that_cannot_be_written(here: Path):
+    """`photo.jfif` was segmented for nothing: only then it was told that such a name cannot be written."""
+    write_image(here / "a.jpg", two_discs(0))
+    (here / "a.jpg").rename(here / "a.jfif")
+    assert main(["segment", "a.jfif"]) == 0
+    assert names(here) == ["a.jfif", "a_segmented.json", "a_segmented.png"]
 
 
 def test_camera_orientation_is_followed(here: Path):

@@ -181,6 +181,17 @@ def test_failing_model_leaves_what_was_done_as_part(clip: Path, here: Path, mode
         assert len(list(video)) == 5
 
 
+def test_failing_on_the_first_frame_leaves_nothing(clip: Path, here: Path, model: BlobModel, monkeypatch: pytest.MonkeyPatch):
+    """`--size 100000` ran out of memory and left a video and a JSON of no frame."""
+
+    def fail(images: list[np.ndarray], *, min_score: float) -> list:
+        raise MemoryError
+
+    monkeypatch.setattr(model, "predict", fail)
+    assert main(["track", "clip.mp4", "--json", "out.json"]) == 2
+    assert names(here) == ["clip.mp4"]
+
+
 def test_ctrl_c_keeps_what_was_done(
     clip: Path, here: Path, model: BlobModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,9 +68,7 @@ def load_model(
         config = config or str(name)
         file = file._replace(info=dataclasses.replace(file.info, classes=COCO))
     model = _build(path, file, config)
-    report = _load_tensors(model, path.name, file.tensors, allow_shape_mismatch=False)
-    if report.missing:
-        raise CheckpointError(f"{path}: {len(report.missing)} tensors of the model are missing: {summary(report.missing)}")
+    _check_complete(path, _load_tensors(model, path.name, file.tensors, allow_shape_mismatch=False))
     if size is not None:
         model.preprocess = model.preprocess.resized(size)
     return model.to(target).eval()
@@ -85,30 +84,50 @@ def _build(path: Path, file: WeightsFile, config: str | Path | None) -> ImageMod
         return model
     if file.architecture is None:
         raise CheckpointError(f"{path}: does not describe its architecture; give the config that it was trained with")
-    try:
-        model = build_from_json(file.architecture)
-    except UserError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    except Exception as error:  # nobody vouches for the numbers in it
-        raise CheckpointError(f"{path}: its architecture cannot be built ({first_line(error)})") from error
+    with torch.device("meta"):  # takes no memory, whatever numbers a small file names
+        planned = _build_described(path, file.architecture)
+    _check_complete(path, _checked_report(planned, path.name, *to_our_names(file.tensors), allow_shape_mismatch=False))
+    model = _build_described(path, file.architecture)
     model.info = file.info
     return model
 
 
+def _build_described(path: Path, architecture: dict[str, Any]) -> ImageModel:
+    try:
+        return build_from_json(architecture)
+    except UserError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except Exception as error:  # nobody vouches for the numbers in it
+        raise CheckpointError(f"{path}: its architecture cannot be built ({first_line(error)})") from error
+
+
 def _load_tensors(model: nn.Module, source: str, tensors: dict[str, Tensor], *, allow_shape_mismatch: bool) -> LoadReport:
     dialect, tensors = to_our_names(tensors)
+    report = _checked_report(model, source, dialect, tensors, allow_shape_mismatch=allow_shape_mismatch)
     own = model.state_dict()
-    report = _compare(source, dialect, tensors, own)
+    with torch.no_grad():
+        for name in report.matched:
+            own[name].copy_(tensors[name])
+    return report
+
+
+def _checked_report(
+    model: nn.Module, source: str, dialect: str, tensors: Mapping[str, Tensor], *, allow_shape_mismatch: bool
+) -> LoadReport:
+    """CheckpointError: a shape differs unasked, or nothing matches."""
+    report = _compare(source, dialect, tensors, model.state_dict())
     if report.mismatched and not allow_shape_mismatch:
         raise CheckpointError(
             f"{source}: shapes differ (allow_shape_mismatch keeps the model's own): {report.mismatch_summary()}"
         )
     if not report.matched:
         raise CheckpointError(f"{source}: nothing in it fits this model; its tensors are {summary(tensors) or 'none'}")
-    with torch.no_grad():
-        for name in report.matched:
-            own[name].copy_(tensors[name])
     return report
+
+
+def _check_complete(path: Path, report: LoadReport) -> None:
+    if report.missing:
+        raise CheckpointError(f"{path}: {len(report.missing)} tensors of the model are missing: {summary(report.missing)}")
 
 
 def _compare(source: str, dialect: str, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> LoadReport:

@@ -47,7 +47,10 @@ def write_weights(path: Path, tensors: dict[str, Tensor], architecture: dict[str
     description = {"version": _VERSION, "architecture": architecture, "info": dataclasses.asdict(info)}
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
+        part.touch()
+        permissions = part.stat().st_mode
         save_file(tensors, part, {_METADATA_KEY: json.dumps(description)})
+        part.chmod(permissions)  # safetensors makes files that nobody else can read
         part.replace(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot write {path}: {error}") from error

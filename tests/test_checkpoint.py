@@ -1,6 +1,7 @@
 """Weights into models and out of them."""
 
 import json
+import os
 from collections import OrderedDict
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from safetensors.torch import save_file
 
 from queryinst_vis import checkpoint, model_zoo
 from queryinst_vis.checkpoint import CheckpointError, load_model, load_weights, save_weights
-from queryinst_vis.config import build, load_config
+from queryinst_vis.config import build, build_from_json, load_config
 from queryinst_vis.data.classes import COCO
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.backbones import ShuffleNetV2
@@ -171,6 +172,25 @@ def _with_description(saved: Path, change: object) -> Path:
 )
 def test_description_that_cannot_be_trusted(saved, change):
     assert str(saved) in _one_line(CheckpointError, load_model, _with_description(saved, change), device="cpu")
+
+
+def test_small_file_of_a_huge_model_costs_no_memory(saved, monkeypatch):
+    """Its numbers were believed: a file of kilobytes made the program ask for gigabytes."""
+    with safe_open(saved, "pt") as file:
+        architecture = json.loads(file.metadata()["queryinst_vis"])["architecture"]
+    built = []
+    monkeypatch.setattr(checkpoint, "build_from_json", lambda values: built.append(build_from_json(values)) or built[-1])
+    path = _with_description(saved, {"architecture": architecture | {"ffn_dim": 1 << 28}})
+    assert "shapes differ" in _one_line(CheckpointError, load_model, path, device="cpu")
+    assert [tensor.device.type for model in built for tensor in model.parameters()] == ["meta"] * len(list(built[0].parameters()))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of another kind")
+def test_others_may_read_what_the_umask_lets_them(model, tmp_path):
+    """safetensors writes files for their owner only; a wheel carried them like that to machines of several users."""
+    (tmp_path / "plain").touch()
+    save_weights(model, tmp_path / "a.safetensors")
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_foreign_safetensors_needs_a_config(model, tmp_path):

@@ -40,6 +40,9 @@ class JoinedDataset(Dataset):
     def __init__(self, parts: Sequence[Dataset]) -> None:
         self.parts = list(parts)
         self.classes = getattr(self.parts[0], "classes", ())
+        for number, part in enumerate(self.parts):
+            if (classes := getattr(part, "classes", ())) != self.classes:
+                raise UserError(f"train_dataset.{number}: its classes {classes} are not those of the first, {self.classes}")
         self.ends = np.cumsum([len(part) for part in self.parts])  # type: ignore[arg-type]
 
     def __len__(self) -> int:
@@ -151,3 +154,9 @@ class SampleLoader(DataLoader):
         except UserError as error:  # a worker's error carries its traceback as text; what the user needs is the last line
             message = str(error).strip().splitlines()[-1]
             raise type(error)(message.removeprefix(f"{type(error).__module__}.{type(error).__qualname__}: ")) from error
+
+    def close(self) -> None:
+        """End the loader processes now. Left to the garbage collector, each is waited for in vain, seconds long."""
+        if self._iterator is not None:
+            self._iterator._shutdown_workers()
+            self._iterator = None

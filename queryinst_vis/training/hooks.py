@@ -11,9 +11,19 @@ from queryinst_vis.data.sample import Sample
 from queryinst_vis.errors import UserError
 from queryinst_vis.training.model import image_model
 
+_NO_BREAK = "\N{NO-BREAK SPACE}"  # a name and its value stay on one line
+
 
 class NonFiniteLossError(UserError):
-    """The loss became infinite or no number."""
+    """The loss, or what it is made of, became infinite or no number."""
+
+    @classmethod
+    def at(cls, iteration: int, what: str, samples: list[Sample]) -> "NonFiniteLossError":
+        images = ", ".join(f"{sample.file_name} (id {sample.image_id})" for sample in samples)
+        return cls(
+            f"iteration {iteration}: {what}. Images: {images}. "
+            "Check their annotations, or lower optimizer.lr; --resume goes on from the last checkpoint"
+        )
 
 
 class StopAtNonFiniteLoss(Hook):
@@ -25,11 +35,7 @@ class StopAtNonFiniteLoss(Hook):
         if math.isfinite(outputs["loss"].item()):
             return
         bad = [name for name, value in outputs.items() if "loss" in name and not math.isfinite(value.item())]
-        images = ", ".join(f"{sample.file_name} (id {sample.image_id})" for sample in data_batch)
-        raise NonFiniteLossError(
-            f"iteration {runner.iter + 1}: not finite: {', '.join(bad)}. Images: {images}. "
-            "Check their annotations, or lower optimizer.lr; --resume goes on from the last checkpoint"
-        )
+        raise NonFiniteLossError.at(runner.iter + 1, f"not finite: {', '.join(bad)}", data_batch)
 
 
 class Console(Hook):
@@ -67,9 +73,10 @@ class Console(Hook):
         self._val_start = time.monotonic()
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        values = "  ".join(f"{name} {value:.4g}" for name, value in (metrics or {}).items())
+        values = "  ".join(f"{name}{_NO_BREAK}{value:.4g}" for name, value in (metrics or {}).items())
+        lines = textwrap.fill(values, 120, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
         say(runner, f"validation in {clock(time.monotonic() - self._val_start)}")
-        say(runner, textwrap.fill(values, 120, initial_indent="  ", subsequent_indent="  "))
+        say(runner, lines.replace(_NO_BREAK, " "))
 
 
 def say(runner: Runner, text: str) -> None:

@@ -8,6 +8,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import BaseLoop, Runner
 
 from queryinst_vis.data.loading import SampleLoader, TrainBatches
+from queryinst_vis.training.hooks import NonFiniteLossError
 
 
 class TrainLoop(BaseLoop):
@@ -29,14 +30,23 @@ class TrainLoop(BaseLoop):
         return self._iter
 
     def run(self) -> torch.nn.Module:
-        self.runner.call_hook("before_train")
-        while self._epoch < self.max_epochs:
-            self._run_epoch()
-            is_due = self._epoch % self.val_interval == 0 or self._epoch == self.max_epochs
-            if self.runner.val_loop is not None and is_due:
-                self.runner.val_loop.run()
-        self.runner.call_hook("after_train")
-        return self.runner.model
+        try:
+            self.runner.call_hook("before_train")
+            while self._epoch < self.max_epochs:
+                self._run_epoch()
+                is_due = self._epoch % self.val_interval == 0 or self._epoch == self.max_epochs
+                if self.runner.val_loop is not None and is_due:
+                    self.runner.val_loop.run()
+            self.runner.call_hook("after_train")
+            return self.runner.model
+        finally:
+            self._close_loaders()
+
+    def _close_loaders(self) -> None:
+        loops = (self, self.runner.val_loop)
+        for loop in loops:
+            if loop is not None:
+                loop.dataloader.close()
 
     def _run_epoch(self) -> None:
         done = self._iter - self._epoch * len(self.dataloader)  # above 0 when resumed within this epoch
@@ -53,7 +63,10 @@ class TrainLoop(BaseLoop):
         # Dropout draws from (seed, iteration, process), so it too is the same after a resume.
         torch.manual_seed(int(np.random.SeedSequence((self.runner.seed, self._iter, self.runner.rank)).generate_state(1)[0]))
         self.runner.call_hook("before_train_iter", batch_idx=index, data_batch=samples)
-        outputs = self.runner.model.train_step(samples, optim_wrapper=self.runner.optim_wrapper)
+        try:
+            outputs = self.runner.model.train_step(samples, optim_wrapper=self.runner.optim_wrapper)
+        except FloatingPointError as error:
+            raise NonFiniteLossError.at(self._iter + 1, str(error), samples) from error
         self.runner.call_hook("after_train_iter", batch_idx=index, data_batch=samples, outputs=outputs)
         self._iter += 1
 

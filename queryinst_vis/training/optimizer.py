@@ -47,8 +47,11 @@ def parameter_groups(model: nn.Module, multipliers: Mapping[str, float], *, lr: 
 
     multipliers: first parts of parameter names ("backbone", "queries.detector") -> factor of `lr`; the longest that fits counts.
     """
-    if multipliers and lr is None:
-        raise ConfigError("lr_multipliers need optimizer.lr to be set")
+    if multipliers and not isinstance(lr, int | float):
+        raise ConfigError(f"lr_multipliers need optimizer.lr to be a number, got {lr!r}")
+    for prefix, factor in multipliers.items():
+        if not isinstance(factor, int | float):
+            raise ConfigError(f"lr_multipliers.{prefix}={factor!r}: must be a number")
     groups: dict[str, list[nn.Parameter]] = {"": []} | {prefix: [] for prefix in multipliers}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

@@ -18,7 +18,12 @@ class MultiStep:
     warmup_iters: int = 1000
     warmup_start: float = 0.001
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.milestones, Sequence) or not all(isinstance(epoch, int) for epoch in self.milestones):
+            raise ValueError(f"milestones must be a list of epochs, got {self.milestones!r}")
+
     def schedulers(self, optimizer: OptimWrapper, *, epochs: int, iters_per_epoch: int) -> list[_ParamScheduler]:
+        _check_warm_up(self.warmup_iters, epochs * iters_per_epoch)
         steps = MultiStepLR(optimizer, milestones=list(self.milestones), gamma=self.gamma, end=epochs, by_epoch=True)
         return [*_warm_up(optimizer, self.warmup_iters, self.warmup_start), steps]
 
@@ -33,8 +38,7 @@ class Cosine:
 
     def schedulers(self, optimizer: OptimWrapper, *, epochs: int, iters_per_epoch: int) -> list[_ParamScheduler]:
         total = epochs * iters_per_epoch
-        if self.warmup_iters >= total:
-            raise UserError(f"schedule.warmup_iters={self.warmup_iters}: must be below the training's {total} iterations")
+        _check_warm_up(self.warmup_iters, total)
         fall = CosineAnnealingLR(
             optimizer,
             T_max=total - self.warmup_iters,
@@ -46,5 +50,11 @@ class Cosine:
         return [*_warm_up(optimizer, self.warmup_iters, self.warmup_start), fall]
 
 
+def _check_warm_up(iters: int, total: int) -> None:
+    if not isinstance(iters, int) or not 0 <= iters < total:
+        raise UserError(f"schedule.warmup_iters={iters!r}: must be a whole number below the training's {total} iterations")
+
+
 def _warm_up(optimizer: OptimWrapper, iters: int, start: float) -> list[_ParamScheduler]:
-    return [LinearLR(optimizer, start_factor=start, end=iters, by_epoch=False)] if iters else []
+    """The last of these iterations has the full rate, so one alone is no warm-up (mmengine would stay at its start for ever)."""
+    return [LinearLR(optimizer, start_factor=start, end=iters, by_epoch=False)] if iters > 1 else []

@@ -93,6 +93,13 @@ def test_joined_datasets_keep_their_own_indices_and_randomness() -> None:
         joined[5]
 
 
+def test_labels_of_joined_datasets_meant_different_classes() -> None:
+    other = Keys(2)
+    other.classes = ("b", "a")
+    with pytest.raises(UserError, match=r"train_dataset\.1: its classes \('b', 'a'\) are not those of the first, \('a',\)"):
+        JoinedDataset([Keys(3), other])
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_loader_gives_lists_of_samples(workers: int) -> None:
     loader = SampleLoader(Keys(5), ValidationBatches(5, 2), num_workers=workers)

@@ -2,8 +2,9 @@
 
 A config names classes directly: `model = dict(type=QueryInst, backbone=dict(type=ResNet, depth=50))`. It inherits another inside
 `with read_base():`, ours by `from queryinst_vis.configs.NAME import *` from any folder, be we installed or a clone, neighbours by
-`from .base.NAME import *`. `{data_root}` in a string stands for the setting of that name. Top-level names are the settings of
-training/recipe.py; helper variables start with an underscore.
+`from .base.NAME import *`. `{data_root}` in a string stands for the setting of that name; the strings "{classes}" and
+"{num_classes}" stand for the setting `classes` and its length. Top-level names are the settings of training/recipe.py; helper
+variables start with an underscore.
 """
 
 import ast
@@ -47,7 +48,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
             raise ConfigError(f"{path}: {_unknown('setting', name, Recipe.names())}; names of helpers start with an underscore")
     for override in overrides:
         settings = _overridden(settings, override)
-    settings = _filled(settings, str(settings.get("data_root", Recipe.data_root)))
+    settings = _mapped(settings, lambda leaf: _filled(leaf, settings) if isinstance(leaf, str) else leaf)
     return Config(settings, filename=str(path))
 
 
@@ -99,8 +100,13 @@ def _imported(value: Any) -> Any:
     return _mapped(value, lambda leaf: leaf.build() if isinstance(leaf, LazyObject | LazyAttr) else leaf)
 
 
-def _filled(value: Any, data_root: str) -> Any:
-    return _mapped(value, lambda leaf: leaf.replace("{data_root}", data_root) if isinstance(leaf, str) else leaf)
+def _filled(text: str, settings: dict[str, Any]) -> Any:
+    if text in ("{classes}", "{num_classes}"):
+        classes = settings.get("classes")
+        if not isinstance(classes, list | tuple):
+            raise ConfigError(f"classes={classes!r}: must be a list of names, as {text} in the config stands for it")
+        return len(classes) if text == "{num_classes}" else classes
+    return text.replace("{data_root}", str(settings.get("data_root", Recipe.data_root)))
 
 
 def _mapped(value: Any, function: Callable[[Any], Any]) -> Any:
@@ -201,6 +207,9 @@ def construct(cls: Callable[..., Any], arguments: dict[str, Any], *positional: A
         raise
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from error
+    except (TypeError, AssertionError) as error:  # a value of the wrong kind, or a mistake of the class itself: so, where
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigError(f"{name}: {error} ({type(error).__name__} in {frame.filename}, line {frame.lineno})") from error
 
 
 def to_json(config: Any) -> Any:

@@ -91,7 +91,7 @@ def build_runner(
         train_cfg={"type": TrainLoop, "max_epochs": recipe.epochs, "val_interval": recipe.val_every},
         optim_wrapper=optimizer,
         param_scheduler=schedule.schedulers(optimizer, epochs=recipe.epochs, iters_per_epoch=len(loader)),
-        **_validation(recipe, rank=rank, world_size=world_size),
+        **_validation(recipe, model, rank=rank, world_size=world_size),
         default_hooks={"logger": LoggerHook(interval=recipe.log_every), "sampler_seed": None, "checkpoint": None},
         custom_hooks=_hooks(recipe, work_dir, averaged, _checkpoints(recipe, work_dir, len(loader), stop_asked)),
         load_from=newest and str(newest),
@@ -123,13 +123,32 @@ def build_model(recipe: Recipe, *, classes: Sequence[str] = ()) -> ImageModel:
         raise UserError(f"model builds a {type(model).__name__}, expected an ImageModel")
     if recipe.info:
         model.info = build(recipe.info)
-    model.info.classes = tuple(model.info.classes or classes)
+    model.info.classes = tuple(model.info.classes or classes or recipe.classes)
+    _check_number_of_classes(model)
     sources = [recipe.load_from] if isinstance(recipe.load_from, str) else recipe.load_from or []
     for source in sources:
         report = load_weights(model, source, allow_shape_mismatch=recipe.allow_shape_mismatch)
         if is_main_process():
             print(report)
     return model
+
+
+def _check_number_of_classes(model: ImageModel) -> None:
+    count, names = getattr(model, "num_classes", None), model.info.classes
+    if names and count is not None and count != len(names):
+        raise UserError(f"model.num_classes={count}, but the classes are {_listed(names)}")
+
+
+def check_measured_classes(names: Sequence[str], evaluator: Evaluator) -> None:
+    """Raises UserError when a metric takes a model's labels for other classes than `names`, those it was trained on."""
+    for metric in evaluator.metrics:
+        measured = getattr(metric, "classes", ())
+        if names and measured and tuple(names) != tuple(measured):
+            raise UserError(f"the model was trained on {_listed(names)}, val_metric.classes are {_listed(measured)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f", ... ({len(names)} classes)" if len(names) > 5 else "")
 
 
 def build_dataset(specs: Any) -> Dataset:
@@ -164,11 +183,12 @@ def _train_loader(recipe: Recipe, *, rank: int, world_size: int) -> SampleLoader
     return SampleLoader(dataset, batches, num_workers=recipe.num_workers)
 
 
-def _validation(recipe: Recipe, *, rank: int, world_size: int) -> dict[str, Any]:
+def _validation(recipe: Recipe, model: ImageModel, *, rank: int, world_size: int) -> dict[str, Any]:
     """The Runner's arguments for validation, none without a validation dataset."""
     if not recipe.val_dataset:
         return {}
     loader, evaluator = validation_parts(recipe, rank=rank, world_size=world_size)
+    check_measured_classes(model.info.classes, evaluator)
     return {"val_dataloader": loader, "val_cfg": {"type": EvaluationLoop}, "val_evaluator": evaluator}
 
 

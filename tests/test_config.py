@@ -157,6 +157,7 @@ def test_build_takes_registered_names_and_lists() -> None:
         ({"type": Preprocess, "shrot": 1}, "Preprocess: no argument 'shrot'; the nearest is 'short'"),
         ({"type": ResNet}, "ResNet: missing a required argument: 'depth'"),
         ({"type": ResNet, "depth": 17}, "ResNet depth 17 is not one of"),
+        ({"type": ResNet, "depth": 18, "frozen_stages": "x"}, "ResNet: '<=' not supported"),
         ({"type": "Preproces"}, "no registered class 'Preproces'; the nearest is 'Preprocess'"),
         ({"type": 3}, "type=3: must be a class or a registered name"),
     ],
@@ -203,6 +204,15 @@ def test_shipped_configs_load_and_are_inherited_from_anywhere(path: Path, tmp_pa
     assert inherited.epochs == 7
     assert to_json(inherited.model) == to_json(by_name.model)
     assert "{data_root}" not in str(by_name.to_dict())
+
+
+def test_the_class_list_is_one_override() -> None:
+    config = load_config("queryinst_r50_12e_coco", ["classes=['bolt', 'nut']"])
+    assert config.model.num_classes == 2
+    for part in (config.train_dataset, config.val_dataset, config.val_metric):
+        assert list(part.classes) == ["bolt", "nut"]
+    with pytest.raises(ConfigError, match="classes='bolt': must be a list of names"):
+        load_config("queryinst_r50_12e_coco", ["classes=bolt"])
 
 
 def test_a_config_outside_the_clone_works_in_a_new_process(tmp_path: Path) -> None:

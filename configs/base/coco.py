@@ -6,12 +6,13 @@ from queryinst_vis.data.transforms import RandomFlip, RandomShortSide
 from queryinst_vis.evaluation.coco import CocoMetric
 
 data_root = "data/coco"
+classes = COCO
 
 train_dataset = dict(
     type=CocoDataset,
     annotations="{data_root}/annotations/instances_train2017.json",
     images="{data_root}/train2017",
-    classes=COCO,
+    classes="{classes}",
     transforms=[dict(type=RandomShortSide, shorts=[800], long=1333), dict(type=RandomFlip)],
     training=True,
 )
@@ -19,11 +20,11 @@ val_dataset = dict(
     type=CocoDataset,
     annotations="{data_root}/annotations/instances_val2017.json",
     images="{data_root}/val2017",
-    classes=COCO,
+    classes="{classes}",
 )
 val_metric = dict(
     type=CocoMetric,
     annotations="{data_root}/annotations/instances_val2017.json",
-    classes=COCO,
+    classes="{classes}",
 )
 best_metric = "coco/segm_AP"

@@ -23,6 +23,9 @@ class Recipe:
     allow_shape_mismatch: bool = False  # leave out parameters of `load_from` whose shape differs (other classes or queries)
 
     data_root: str = "data"  # replaces {data_root} in every string of the config
+    classes: (
+        list[str] | tuple[str, ...]
+    ) = ()  # names in label order; what "{classes}" and "{num_classes}" in the config stand for
     train_dataset: Spec | list[Spec] | None = None  # several are joined
     val_dataset: Spec | None = None
     val_metric: Spec | list[Spec] | None = None  # mmengine metrics

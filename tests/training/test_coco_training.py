@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from queryinst_vis.checkpoint import load_model
+from queryinst_vis.checkpoint import load_model, save_weights
 from queryinst_vis.cli.main import main
+from queryinst_vis.config import build, load_config
+from queryinst_vis.data.classes import COCO as COCO_CLASSES
 
 CONFIG = str(Path(__file__).resolve().parent / "queryinst_toy.py")
 
@@ -33,6 +35,38 @@ def data_root(tmp_path: Path) -> Path:
     content = {"images": images, "annotations": annotations, "categories": categories}
     (tmp_path / "coco_mini_val.json").write_text(json.dumps(content))
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["model.num_classes=2"], "model.num_classes=2, but the classes are person, bicycle, car, motorcycle, airplane, ... (80"),
+        (
+            ["val_metric.classes=('dog', 'person')"],
+            "trained on person, bicycle, car, motorcycle, airplane, ... (80 classes), val",
+        ),
+        (["optimizer.lr=1e30", "clip_norm=None", "accumulate=1"], "not finite: the training has diverged. Images: "),
+    ],
+    ids=["number of classes", "measured classes", "diverged"],
+)
+def test_a_traceback_or_wrong_numbers_came_of(
+    data_root: Path, tmp_path: Path, options: list[str], message: str, capsys: pytest.CaptureFixture
+) -> None:
+    labelled = [f"{part}.annotated_classes=('person', 'dog')" for part in ("train_dataset", "val_dataset")]
+    settings = [f"data_root={data_root}", "num_workers=0", "batch_size=1", "epochs=3", *labelled, *options]
+    assert main(["train", CONFIG, *settings, "--work-dir", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_weights_of_other_classes_were_measured(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    model = build(load_config(CONFIG, [f"data_root={data_root}"]).model)
+    model.info.classes = tuple(reversed(COCO_CLASSES))
+    save_weights(model, tmp_path / "other.safetensors")
+    options = [f"data_root={data_root}", "num_workers=0", "val_dataset.annotated_classes=('person', 'dog')"]
+    assert main(["test", CONFIG, str(tmp_path / "other.safetensors"), *options]) == 2
+    assert "the model was trained on toothbrush, hair drier, teddy bear" in capsys.readouterr().err
 
 
 def test_from_a_coco_file_to_detections(

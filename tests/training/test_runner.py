@@ -1,12 +1,15 @@
 """Trainings in one process: groups, schedules, averaging, what lies in the work dir, and what goes wrong."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +26,8 @@ from queryinst_vis.config import ConfigError, load_config
 from queryinst_vis.errors import UserError
 from queryinst_vis.runner import build_runner
 from queryinst_vis.safe_load import safe_load
-from queryinst_vis.training.hooks import NonFiniteLossError, clock
+from queryinst_vis.training.ema import AveragedWeights
+from queryinst_vis.training.hooks import Console, NonFiniteLossError, clock
 from queryinst_vis.training.optimizer import parameter_groups
 from queryinst_vis.training.schedule import Cosine, MultiStep
 
@@ -72,9 +76,15 @@ def test_cosine_falls_to_its_final_value() -> None:
     assert values[4:] == pytest.approx([0.01 + 0.99 * (1 + np.cos(np.pi * i / 20)) / 2 for i in range(20)])
 
 
-def test_a_warm_up_longer_than_the_training_is_an_error() -> None:
-    with pytest.raises(UserError, match="warmup_iters=1000: must be below the training's 10 iterations"):
-        rates(Cosine(), epochs=2, iters_per_epoch=5)
+@pytest.mark.parametrize("schedule", [MultiStep(milestones=[1]), Cosine()])
+def test_a_warm_up_longer_than_the_training_is_an_error(schedule: MultiStep | Cosine) -> None:
+    with pytest.raises(UserError, match="warmup_iters=1000: must be a whole number below the training's 10 iterations"):
+        rates(schedule, epochs=2, iters_per_epoch=5)
+
+
+@pytest.mark.parametrize("kind", [partial(MultiStep, milestones=[2]), Cosine])
+def test_a_warm_up_of_one_iteration_ended_at_the_rate_it_began_with(kind: Callable) -> None:
+    assert rates(kind(warmup_iters=1), epochs=1, iters_per_epoch=3)[:2] == pytest.approx([1.0, 1.0])
 
 
 def test_the_work_dir_afterwards(train: Callable, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -115,6 +125,8 @@ def test_averaged_weights_are_exported_and_follow_the_formula(toy_config: Path, 
     torch.testing.assert_close(exported, recorder.average)
     last = safe_load(tmp_path / "run" / "iter_15.pth")["state_dict"]["model.head.weight"]
     assert not torch.equal(exported, last)
+    (average,) = [hook.model for hook in runner.hooks if isinstance(hook, AveragedWeights)]
+    assert average.norm.running_mean.equal(runner.model.model.norm.running_mean)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +161,7 @@ def test_a_loss_that_is_no_number_stops_and_names_the_images(train: Callable, tm
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_damaged_image_is_one_line(toy_config: Path, tmp_path: Path, workers: int, capsys: pytest.CaptureFixture) -> None:
-    options = ["train_dataset.bad=3", f"num_workers={workers}", "--work-dir", str(tmp_path / "run")]
+    options = ["--work-dir", str(tmp_path / "run"), "train_dataset.bad=3", f"num_workers={workers}"]  # in either order
     assert main(["train", str(toy_config), *options]) == 2
     assert capsys.readouterr().err == "error: 3.jpg: cannot be read\n"
 
@@ -164,6 +176,10 @@ def test_a_damaged_image_is_one_line(toy_config: Path, tmp_path: Path, workers: 
         (["train_dataset=None"], "the config sets no train_dataset"),
         (["model.dropout=7.0"], "dropout probability has to be between 0 and 1"),
         (["lr_multipliers.bakbone=2.0"], "no key 'bakbone'; the nearest is 'backbone'"),
+        (["lr_multipliers.backbone=x"], "lr_multipliers.backbone='x': must be a number"),
+        (["optimizer.lr=x"], "lr_multipliers need optimizer.lr to be a number, got 'x'"),
+        (["schedule.milestones=2"], "MultiStep: milestones must be a list of epochs, got 2"),
+        (["model.dropout=x"], "ToyModel: "),
         (["load_from=/nowhere/weights.safetensors"], "/nowhere/weights.safetensors"),
         (["best_metric=toy/scores"], "best_metric='toy/scores': the validation gave toy/score, toy/images"),
     ],
@@ -204,6 +220,23 @@ def test_asked_to_stop_it_saves_and_says_how_to_go_on(toy_config: Path, tmp_path
     iteration = int(saved.split()[5].rstrip(";"))
     assert iteration % 2 == 0
     assert (tmp_path / "run" / f"iter_{iteration}.pth").exists()
+
+
+def test_a_metric_and_its_value_were_on_two_lines(capsys: pytest.CaptureFixture) -> None:
+    metrics = {f"coco/a-long_name_{number}": number / 7 for number in range(30)}
+    Console(1).after_val_epoch(SimpleNamespace(rank=0), metrics)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert max(map(len, lines)) <= 120
+    pairs = [pair.split(" ") for line in lines for pair in line.strip().split("  ")]
+    assert {name: float(value) for name, value in pairs} == pytest.approx(metrics, rel=1e-3)
+
+
+@pytest.mark.parametrize("stop_after", [None, 2])
+def test_loader_processes_stayed_until_somebody_collected_them(train: Callable, tmp_path: Path, stop_after: int | None) -> None:
+    before = set(multiprocessing.active_children())
+    runner = train(tmp_path / "run", "num_workers=2", "epochs=1", stop_after=stop_after)
+    assert set(multiprocessing.active_children()) <= before
+    assert len(runner.train_dataloader.dataset) == 14  # still there
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00:00"), (59.6, "0:01:00"), (3661, "1:01:01"), (360000, "100:00:00")])

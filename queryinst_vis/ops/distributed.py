@@ -6,7 +6,7 @@ DistributedDataParallel does) is the loss of one process that holds the whole ba
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def world_size() -> int:
@@ -29,6 +29,15 @@ def any_rank(flag: bool) -> bool:
         return flag
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"
     return mean_over_ranks(torch.tensor(float(flag), device=device)).item() > 0
+
+
+@torch.no_grad()
+def average_buffers(module: nn.Module) -> None:
+    """Give the float buffers of a module (statistics of batch norm) their mean over all processes. Every process must call it."""
+    if world_size() > 1:
+        for buffer in module.buffers():
+            if buffer.is_floating_point():
+                buffer.copy_(mean_over_ranks(buffer))
 
 
 def target_normalizer(count: Tensor) -> Tensor:

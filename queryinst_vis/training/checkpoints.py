@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from queryinst_vis.checkpoint import save_weights
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.base import ImageModel
-from queryinst_vis.ops.distributed import any_rank
+from queryinst_vis.ops.distributed import any_rank, average_buffers
 from queryinst_vis.training.ema import AveragedWeights
 from queryinst_vis.training.hooks import say
 from queryinst_vis.training.model import image_model
@@ -75,6 +75,9 @@ class Checkpoints(Hook):
             raise TrainingStopped(runner.iter)
 
     def _save(self, runner: Runner, iteration: int, *, by_epoch: bool) -> None:
+        # Each process has statistics of its own share. A mean of running means is the same whenever it is taken, so stops do not
+        # change it; and a validation, which follows an epoch's checkpoint, measures what is saved.
+        average_buffers(image_model(runner.model))
         if runner.rank:
             return
         name = f"iter_{iteration}.pth"

@@ -14,7 +14,7 @@ class AveragedWeights(Hook):
     """Exponential moving average after every step of the optimizer.
 
     decay: how much of the average stays in a step; in the first steps less, (1 + t) / (10 + t), so the beginning is forgotten.
-    accumulate: iterations per step. Buffers are taken over as they are. Part of the training's checkpoints under "ema".
+    accumulate: iterations per step. Buffers are shared with the live model. Part of the training's checkpoints under "ema".
     """
 
     priority = "NORMAL"
@@ -25,7 +25,10 @@ class AveragedWeights(Hook):
         self.model: ImageModel | None = None
 
     def before_run(self, runner: Runner) -> None:
-        self.model = deepcopy(image_model(runner.model)).eval().requires_grad_(False)
+        live = image_model(runner.model)
+        self.model = deepcopy(live).eval().requires_grad_(False)
+        for average, module in zip(self.model.modules(), live.modules(), strict=True):
+            average._buffers = module._buffers
 
     @torch.no_grad()
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: dict | None = None) -> None:
@@ -34,8 +37,6 @@ class AveragedWeights(Hook):
         weight = 1.0 - min(self.decay, (1 + self.num_steps) / (10 + self.num_steps))
         live = image_model(runner.model)
         torch._foreach_lerp_(list(self.model.parameters()), list(live.parameters()), weight)  # type: ignore[union-attr]
-        for average, buffer in zip(self.model.buffers(), live.buffers(), strict=True):  # type: ignore[union-attr]
-            average.copy_(buffer)
         self.num_steps += 1
 
     def before_val(self, runner: Runner) -> None:

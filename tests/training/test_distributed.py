@@ -1,6 +1,7 @@
 """Two processes on the CPU do what one does with the whole batch."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,6 +49,23 @@ def test_losses_and_gradients_are_those_of_one_process(of_two: dict, case: str) 
         torch.testing.assert_close(
             shared_gradients[name], value, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
         )
+
+
+def test_statistics_of_the_first_process_alone_were_saved(of_two: dict) -> None:
+    assert of_two["running mean"].tolist() == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.slow
+def test_two_processes_resume_exactly(toy_config: Path, tmp_path: Path) -> None:
+    """With batch norm, which each process trains on its own share."""
+    tool, whole, resumed = HERE.parents[1] / "tools" / "train.py", tmp_path / "whole", tmp_path / "resumed"
+    options = ("checkpoint_every=2", "keep_checkpoints=99", "model.dropout=0.0")
+    torchrun(tool, toy_config, *options, "--work-dir", whole)
+    resumed.mkdir()
+    shutil.copy(whole / "iter_8.pth", resumed)  # in mid-epoch
+    torchrun(tool, toy_config, *options, "--work-dir", resumed, "--resume")
+    first, second = (load_file(folder / "last.safetensors") for folder in (whole, resumed))
+    torch.testing.assert_close(second, first, rtol=0, atol=1e-6)
 
 
 def test_a_training_of_two_processes_is_that_of_one(toy_config: Path, tmp_path: Path, train) -> None:

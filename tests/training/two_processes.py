@@ -13,6 +13,7 @@ from queryinst_vis.masks import BitMasks
 from queryinst_vis.models.backbones import ResNet
 from queryinst_vis.models.queries import LearnedQueries
 from queryinst_vis.models.queryinst import QueryInst
+from queryinst_vis.ops.distributed import average_buffers
 from queryinst_vis.structures import Targets
 from queryinst_vis.training.model import TrainingModel
 
@@ -81,6 +82,10 @@ def main(path: str) -> None:
             dist.all_reduce(value)
             value /= 2
         results[case] = losses, gradients
+    statistics = nn.BatchNorm1d(3)
+    statistics.running_mean += dist.get_rank()
+    average_buffers(statistics)
+    results["running mean"] = statistics.running_mean
     if dist.get_rank() == 0:
         torch.save(results, path)
     dist.destroy_process_group()

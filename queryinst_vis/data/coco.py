@@ -43,7 +43,7 @@ class CocoDataset(Dataset[Sample]):
     ) -> None:
         self.annotations_path = Path(annotations)
         self.image_folder = Path(images)
-        self.classes = tuple(classes)
+        self.classes = _class_names(classes)
         self.transforms = list(transforms)
         self.annotated_classes = _annotated(annotated_classes, self.classes)
         if not self.image_folder.is_dir():
@@ -122,6 +122,12 @@ class CocoDataset(Dataset[Sample]):
         if image.shape[:2] != (height, width):
             raise DatasetError(f"{where}: is {image.shape[1]} x {image.shape[0]} pixels, the annotations say {width} x {height}")
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _class_names(names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+        raise DatasetError(f"classes must be a list of different names, got {names!r}")
+    return tuple(names)
 
 
 def _annotated(names: Sequence[str] | None, classes: tuple[str, ...]) -> Tensor | None:

@@ -20,6 +20,7 @@ _REQUIRED = {
     "annotations": ("id", "image_id", "category_id", "bbox"),
     "categories": ("id", "name"),
 }
+_TEXTS = {"images": "file_name", "categories": "name"}
 
 
 class DatasetError(UserError):
@@ -60,10 +61,15 @@ def check_coco(content: Any, *, name: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def _problem(annotation: dict[str, Any], image_ids: set[int], category_ids: set[int]) -> str | None:
+    for field in ("image_id", "category_id"):
+        if not isinstance(annotation[field], int):
+            return f"{field} must be a whole number, got {annotation[field]!r}"
     if annotation["image_id"] not in image_ids:
         return "the file lists no image of that id"
     if annotation["category_id"] not in category_ids:
         return f"unknown category {annotation['category_id']}, the file lists {sorted(category_ids)}"
+    if not isinstance(annotation.get("area", 0), int | float):
+        return f"area must be a number, got {annotation['area']!r}"
     segmentation = annotation.get("segmentation") or []
     if not isinstance(segmentation, dict | list) or not all(isinstance(part, str | list) for part in segmentation):
         return "segmentation must be a list of polygons [x, y, x, y, ...] or a run-length code {size, counts}"
@@ -81,6 +87,8 @@ def _rows(content: dict[str, Any], key: str, name: str) -> list[dict[str, Any]]:
             raise DatasetError(f"{name}: entry {position} of {key!r} (id {row.get('id')}) has no {missing[0]!r}")
         if not isinstance(row["id"], int):
             raise DatasetError(f"{name}: entry {position} of {key!r}: the id must be a whole number, got {row['id']!r}")
+        if (field := _TEXTS.get(key)) and not isinstance(row[field], str):
+            raise DatasetError(f"{name}: entry {position} of {key!r} (id {row['id']}): {field} must be text, got {row[field]!r}")
         if row["id"] in seen:
             raise DatasetError(f"{name}: the id {row['id']} occurs twice in {key!r}")
         seen.add(row["id"])

@@ -144,6 +144,8 @@ def test_training_leaves_out_small_and_empty_images(make_coco):
         ({"bbox": [0, 0, "a", 5]}, r"annotation 100 of image 10: bbox must be"),
         ({"bbox": [0, 0, float("nan"), 5]}, r"annotation 100 of image 10: bbox must be finite"),
         ({"bbox": BOX, "category_id": 99}, r"annotation 100 of image 10: unknown category 99"),
+        ({"bbox": BOX, "category_id": [3]}, r"annotation 100 of image 10: category_id must be a whole number, got \[3\]"),
+        ({"bbox": BOX, "area": "x"}, r"annotation 100 of image 10: area must be a number, got 'x'"),
         ({"bbox": BOX, "image_id": 99}, r"annotation 100 of image 99: the file lists no image"),
         ({}, r"entry 0 of 'annotations' \(id 100\) has no 'bbox'"),
         (
@@ -182,6 +184,10 @@ def test_bad_annotation_is_named(make_coco, annotation, message):
             '{"images": [{"id": 1, "file_name": "a", "width": 0, "height": 1}], "categories": []}',
             "image 1: width and height must",
         ),
+        (
+            '{"images": [{"id": 1, "file_name": 4, "width": 1, "height": 1}], "categories": []}',
+            r"\(id 1\): file_name must be text, got 4",
+        ),
         ('{"images": [{"id": 1}], "annotations": [], "categories": []}', r"\(id 1\) has no 'file_name'"),
         (
             '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}',
@@ -195,6 +201,12 @@ def test_bad_file_is_named(tmp_path, text, message):
     with pytest.raises(DatasetError, match=message) as error:
         CocoDataset(path, tmp_path, classes=CLASSES)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("classes", ["person", ("person", "person"), (1, 2)])
+def test_classes_are_different_names(make_coco, classes):
+    with pytest.raises(DatasetError, match="classes must be a list of different names"):
+        CocoDataset(**make_coco([{"bbox": BOX}]), classes=classes)
 
 
 def test_nothing_to_train_on(make_coco):

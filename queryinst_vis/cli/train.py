@@ -24,8 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from queryinst_vis.runner import build_runner, leave_processes
     from queryinst_vis.training.checkpoints import TrainingStopped
 
-    # With accumulated gradients there are iterations without a step, which mmengine takes for a mistake.
-    warnings.filterwarnings("ignore", message=r"Detected call of `scheduler\.step")
+    _silence_libraries()
     overrides = [*args.overrides, *([f"amp={args.amp}"] if args.amp else [])]
     cfg = load_config(args.config, overrides)
     work_dir = args.work_dir or Path("work_dirs") / Path(args.config).stem
@@ -38,3 +37,11 @@ def run(args: argparse.Namespace) -> int:
                 print(f"stopped and saved after iteration {stopped}; the same command with --resume goes on", flush=True)
     leave_processes()
     return stop.exit_code
+
+
+def _silence_libraries() -> None:
+    """Warnings that nobody who trains can do anything about."""
+    # With accumulated gradients there are iterations without a step, which mmengine takes for a mistake.
+    warnings.filterwarnings("ignore", message=r"Detected call of `scheduler\.step")
+    warnings.filterwarnings("ignore", message="Setting (OMP|MKL)_NUM_THREADS")
+    warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)

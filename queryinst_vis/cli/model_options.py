@@ -15,7 +15,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--config", metavar="CFG", help="config of weights that carry no architecture (.pth); runs its code")
     group.add_argument("--size", type=int, metavar="S", help="short side in pixels the network works at (default: the model's)")
     group.add_argument("--score-threshold", type=probability, metavar="X", help="least score of an object (default: the model's)")
-    group.add_argument("--classes", nargs="+", metavar="NAME", help="only objects of these classes")
+    group.add_argument("--classes", nargs="+", metavar="NAME", help="only objects of these classes (after the input)")
     group.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
 
 

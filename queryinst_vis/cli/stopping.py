@@ -1,9 +1,11 @@
-"""Ctrl-C and `kill` at a good moment: the frame in work is finished and every file closed."""
+"""Ctrl-C, `kill` and a closed terminal at a good moment: the frame in work is finished and every file closed."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows lacks SIGHUP
 
 
 class Stop:
@@ -20,9 +22,12 @@ class Stop:
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Inside, the first SIGINT or SIGTERM is only noted; the second acts as always. In the main thread."""
+    """Inside, the first such signal is only noted; the second acts as always. Ignored ones (nohup) stay so.
+
+    In the main thread.
+    """
     stop = Stop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number in _SIGNALS if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
 
     def note(number: int, frame: FrameType | None) -> None:
         stop.signal = number

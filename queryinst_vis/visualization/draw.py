@@ -50,21 +50,17 @@ def draw_instances(
     if image.shape[:2] != instances.image_hw:
         raise ValueError(f"instances of a picture of {instances.image_hw} cannot be drawn on one of {image.shape[:2]}")
     canvas, style = image.copy(), Style.for_picture(image.shape[:2])
-    numbers = _numbers(instances)
     if trails is not None:
         trails.add(instances)
         trails.draw(canvas, style)
     boxes = instances.boxes.round().int().tolist()
-    windows = list(instances.masks.windows()) if instances.masks is not None else [None] * len(boxes)
-    for number, window in zip(numbers, windows, strict=True):
-        if window is not None and window.bitmap.size:
-            _tint(canvas, window, colour_of(number))
-    for number, window, box in zip(numbers, windows, boxes, strict=True):
-        if window is None:
-            cv2.rectangle(canvas, box[:2], box[2:], colour_of(number), style.line + 1, cv2.LINE_AA)
-        elif window.bitmap.size:
-            _outline(canvas, window, colour_of(number), style.line)
-    _draw_labels(canvas, boxes, _labels(instances, classes), [colour_of(number) for number in numbers], style)
+    colours = [colour_of(number) for number in _numbers(instances)]
+    if instances.masks is None:
+        for box, colour in zip(boxes, colours, strict=True):
+            cv2.rectangle(canvas, box[:2], box[2:], colour, style.line + 1, cv2.LINE_AA)
+    else:
+        _draw_masks(canvas, list(instances.masks.windows()), colours, style)
+    _draw_labels(canvas, boxes, _labels(instances, classes), colours, style)
     return canvas
 
 
@@ -109,6 +105,15 @@ def _labels(instances: Instances, classes: Sequence[str]) -> list[str]:
     ids = [""] * len(instances) if instances.track_ids is None else [f" #{i}" for i in instances.track_ids.tolist()]
     rows = zip(instances.labels.tolist(), ids, instances.scores.tolist(), strict=True)
     return [f"{classes[label] if label < len(classes) else label}{number} {score:.2f}" for label, number, score in rows]
+
+
+def _draw_masks(canvas: np.ndarray, windows: Sequence[Window], colours: Sequence[Colour], style: Style) -> None:
+    """Large ones first, so that a cup is not tinted like the table it stands on; outlines over all."""
+    filled = [(window, colour) for window, colour in zip(windows, colours, strict=True) if window.bitmap.size]
+    for window, colour in sorted(filled, key=lambda pair: -pair[0].bitmap.size):
+        _tint(canvas, window, colour)
+    for window, colour in filled:
+        _outline(canvas, window, colour, style.line)
 
 
 def _tint(canvas: np.ndarray, window: Window, colour: Colour) -> None:

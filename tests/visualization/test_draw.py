@@ -42,6 +42,16 @@ def test_mask_is_tinted_with_the_colour_of_its_track_and_the_rest_untouched():
     assert (drawn[:160] == 100).all()  # the label stands on the box
 
 
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_small_masks_are_drawn_over_large_ones(order: list[int]):
+    """A cup had the colour of the table it stands on."""
+    hw = (400, 600)
+    table, cup = one_object(hw, [50.0, 200.0, 550.0, 390.0]), one_object(hw, [300.0, 250.0, 340.0, 300.0], track_id=2)
+    drawn = draw_instances(np.zeros((*hw, 3), dtype=np.uint8), Instances.cat([table, cup])[order])
+    expected = 0.45 * np.array(colour_of(2)) + 0.55 * 0.45 * np.array(colour_of(1))
+    assert np.abs(drawn[280, 320] - expected).max() <= 2
+
+
 def test_boxes_are_drawn_where_there_are_no_masks():
     drawn = draw_instances(
         np.zeros((400, 600, 3), dtype=np.uint8), one_object((400, 600), [200.0, 200.0, 400.0, 300.0], masked=False)

@@ -1,5 +1,6 @@
 """A config to a running training: mmengine's Runner over built objects, so nothing is looked up by name while it runs."""
 
+import gc
 import json
 import logging
 import os
@@ -253,7 +254,11 @@ def _as_text(settings: dict[str, Any], *, indent: int | None = None) -> str:
 
 
 def leave_processes() -> None:
-    """The end of a training that torchrun started."""
+    """The end of a training that torchrun started, for when nobody holds its runner any more.
+
+    While a wrapped model lives, so do the threads of its processes' group, and one that runs into the interpreter's end aborts.
+    """
+    gc.collect()
     if dist.is_initialized():
         dist.destroy_process_group()
 

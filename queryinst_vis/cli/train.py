@@ -4,7 +4,9 @@ import argparse
 import warnings
 from pathlib import Path
 
-from queryinst_vis.cli.stopping import stop_on_signal
+from mmengine import Config
+
+from queryinst_vis.cli.stopping import Stop, stop_on_signal
 from queryinst_vis.config import load_config
 
 
@@ -21,22 +23,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from queryinst_vis.runner import build_runner, leave_processes
-    from queryinst_vis.training.checkpoints import TrainingStopped
+    from queryinst_vis.runner import leave_processes
 
     _silence_libraries()
     overrides = [*args.overrides, *([f"amp={args.amp}"] if args.amp else [])]
     cfg = load_config(args.config, overrides)
     work_dir = args.work_dir or Path("work_dirs") / Path(args.config).stem
     with stop_on_signal() as stop:
-        runner = build_runner(cfg, work_dir, resume=args.resume, stop_asked=lambda: stop.signal is not None)
-        try:
-            runner.train()
-        except TrainingStopped as stopped:
-            if runner.rank == 0:
-                print(f"stopped and saved after iteration {stopped}; the same command with --resume goes on", flush=True)
+        _train(cfg, work_dir, resume=args.resume, stop=stop)
     leave_processes()
     return stop.exit_code
+
+
+def _train(cfg: Config, work_dir: Path, *, resume: bool, stop: Stop) -> None:
+    from queryinst_vis.runner import build_runner
+    from queryinst_vis.training.checkpoints import TrainingStopped
+
+    runner = build_runner(cfg, work_dir, resume=resume, stop_asked=lambda: stop.signal is not None)
+    try:
+        runner.train()
+    except TrainingStopped as stopped:
+        if runner.rank == 0:
+            print(f"stopped and saved after iteration {stopped}; the same command with --resume goes on", flush=True)
 
 
 def _silence_libraries() -> None:

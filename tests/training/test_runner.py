@@ -1,5 +1,6 @@
 """Trainings in one process: groups, schedules, averaging, what lies in the work dir, and what goes wrong."""
 
+import gc
 import json
 import multiprocessing
 import os
@@ -20,6 +21,7 @@ from safetensors.torch import load_file
 from torch.optim import SGD
 from toy_training import ToyModel
 
+import queryinst_vis.runner as runner_module
 from queryinst_vis.checkpoint import load_model
 from queryinst_vis.cli.main import main
 from queryinst_vis.config import ConfigError, load_config
@@ -191,6 +193,21 @@ def test_bad_settings_are_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_the_runner_outlived_the_group_of_processes(toy_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then threads of the group were there when the interpreter ended, which aborted now and then."""
+    alive, leave = [], runner_module.leave_processes
+
+    def leave_and_count() -> None:
+        leave()
+        alive.append(sum(type(thing) is runner_module.TrainRunner for thing in gc.get_objects()))
+
+    gc.collect()
+    before = sum(type(thing) is runner_module.TrainRunner for thing in gc.get_objects())
+    monkeypatch.setattr(runner_module, "leave_processes", leave_and_count)
+    assert main(["train", str(toy_config), "epochs=1", "--work-dir", str(tmp_path / "run")]) == 0
+    assert alive == [before]
 
 
 def test_measuring_gives_what_the_validation_gave(toy_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

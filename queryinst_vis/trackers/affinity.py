@@ -24,9 +24,9 @@ class Affinity:
     sizes, and how many sizes more per second out of sight.
     """
 
-    appearance: float = 0.3
+    appearance: float = 0.2
     place: float = 0.5
-    classes: float = 0.2
+    classes: float = 0.3
     other_cosine: float = 0.2
     place_memory: float = 1.0
     reach: float = 1.0
@@ -47,8 +47,11 @@ class Affinity:
 
 
 def class_distance(first: Tensor, second: Tensor) -> Tensor:
-    """Scores per class [T, C] and [N, C] -> 1 - cosine, [T, N]; 0 for one class."""
-    return (1 - F.normalize(first, dim=1) @ F.normalize(second, dim=1).T).clamp(0, 1)
+    """Scores per class [T, C] and [N, C] -> 1 - cosine of their squares, [T, N]; 0 for one class.
+
+    Squares, because the many classes that score next to nothing would otherwise make all objects alike.
+    """
+    return (1 - F.normalize(first.square(), dim=1) @ F.normalize(second.square(), dim=1).T).clamp(0, 1)
 
 
 def centre_distance(first: Tensor, second: Tensor) -> Tensor:

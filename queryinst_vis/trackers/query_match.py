@@ -88,12 +88,13 @@ class QueryMatchTracker(Tracker):
         """Row of the track each detection belongs to, int64 [N], -1 for none: strong detections first, then weak ones."""
         rows = torch.full((len(sightings),), -1, dtype=torch.int64)
         strong = sightings.scores >= self.score_threshold
-        cost = self.affinity.cost(self._tracks, sightings, time).masked_fill(~strong, torch.inf)
-        matched, columns = assign(cost, self.max_cost)
+        cost = self.affinity.cost(self._tracks, sightings, time)
+        matched, columns = assign(cost.masked_fill(~strong, torch.inf), self.max_cost)
         rows[columns] = matched
         if strong.all():
             return rows
         unlike = 1 - box_iou(self._tracks.expected_boxes(time), sightings.boxes)
+        unlike[cost >= self.max_cost] = torch.inf
         unlike[:, strong] = torch.inf
         unlike[matched] = torch.inf
         unlike[(self._tracks.ids == 0) | (self._tracks.misses > 0)] = torch.inf

@@ -37,18 +37,11 @@ class QueryCriterion:
     mask_weight: float = 8.0
     soft_labels: bool = False
 
-    def match(
-        self, logits: Tensor, boxes: Tensor, targets: Sequence[Targets], image_hw: Tensor
-    ) -> tuple[list[Match], list[Targets]]:
-        """Per image the match of its queries with its objects (crowd regions left out), and these objects."""
+    def match(self, logits: Tensor, boxes: Tensor, objects: Sequence[Targets], image_hw: Tensor) -> list[Match]:
+        """Per image the match of its queries with its objects. objects: without crowd regions (see `without_crowd`)."""
         matcher = HungarianMatcher(cls_weight=self.cls_weight, l1_weight=self.l1_weight, giou_weight=self.giou_weight)
-        objects = [t[~t.is_crowd] for t in targets]
         whwh = image_hw.flip(1).repeat(1, 2)
-        matches = [
-            matcher(logits[i], boxes[i], t.labels, t.boxes, whwh[i])
-            for i, t in enumerate(objects)
-        ]  # fmt: skip
-        return matches, objects
+        return [matcher(logits[i], boxes[i], t.labels, t.boxes, whwh[i]) for i, t in enumerate(objects)]
 
     def class_and_box_losses(
         self,
@@ -61,7 +54,7 @@ class QueryCriterion:
     ) -> dict[str, Tensor]:
         """loss_cls, loss_bbox, loss_iou, and the accuracy (%) of the matched queries, which is only for the log.
 
-        logits [B, Q, C]; boxes [B, Q, 4], not detached; objects: what `match` returned; targets: with crowd regions.
+        logits [B, Q, C]; boxes [B, Q, 4], not detached; objects: without crowd regions; targets: with them.
         """
         rows, matched, whwh, index = _matched_rows(boxes, matches, objects, image_hw)
         onehot = torch.zeros_like(logits, dtype=torch.float32)
@@ -85,6 +78,11 @@ class QueryCriterion:
         """Dice loss. Both [P, h, w], one row per matched query whose object has a mask."""
         count = target_normalizer(mask_targets.new_tensor(float(len(mask_targets))))
         return self.mask_weight * dice_loss(mask_logits, mask_targets) / count
+
+
+def without_crowd(targets: Sequence[Targets]) -> list[Targets]:
+    """The objects of each image: what queries are matched with."""
+    return [t[~t.is_crowd] for t in targets]
 
 
 def class_weights(boxes: Tensor, onehot: Tensor, targets: Sequence[Targets]) -> Tensor | None:

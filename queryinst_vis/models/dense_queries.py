@@ -141,7 +141,8 @@ class DenseQueries(nn.Module):
 def _decode_cells(bins: Tensor, hw: tuple[int, int], stride: int) -> Tensor:
     """Boxes [B, h*w, 4] of the cells of one level from their bin logits [B, h*w, 32]."""
     steps = torch.arange(_NUM_BINS, device=bins.device, dtype=torch.float32)
-    distances = stride * (bins.unflatten(-1, (4, _NUM_BINS)).float().softmax(-1) @ steps)  # [B, h*w, 4]
+    probabilities = bins.unflatten(-1, (4, _NUM_BINS)).float().softmax(-1)
+    distances = stride * (probabilities * steps).sum(-1)  # [B, h*w, 4]; no matrix product, which autocast would round
     y, x = (torch.arange(n, device=bins.device) * stride + (stride - 1) / 2 for n in hw)
     centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)  # [h*w, 2] as x, y
     return torch.cat([centres - distances[..., :2], centres + distances[..., 2:]], dim=-1)

@@ -13,7 +13,7 @@ from torchvision.ops import batched_nms
 
 from queryinst_vis.masks import RoiMasks
 from queryinst_vis.models.base import ImageModel, Preprocess
-from queryinst_vis.models.criterion import QueryCriterion, crop_masks, padded_masks
+from queryinst_vis.models.criterion import QueryCriterion, crop_masks, padded_masks, without_crowd
 from queryinst_vis.models.fpn import FPN
 from queryinst_vis.models.matching import Match
 from queryinst_vis.models.query_stage import MaskHead, QueryStage
@@ -193,11 +193,12 @@ class QueryInst(ImageModel):
         image_hw = batch.tensor.new_tensor(batch.sizes)
         pyramid, states = self._start(batch.tensor, image_hw)
         canvas_hw = (batch.tensor.shape[-2], batch.tensor.shape[-1])
-        masks = [padded_masks(t[~t.is_crowd], canvas_hw) for t in targets]
+        objects = without_crowd(targets)
+        masks = [padded_masks(t, canvas_hw) for t in objects]
         losses = {}
         for index, state in enumerate(states):
             boxes = state.boxes.float()
-            matches, objects = self.criterion.match(state.logits.detach(), boxes.detach(), targets, image_hw)
+            matches = self.criterion.match(state.logits.detach(), boxes.detach(), objects, image_hw)
             stage = self.criterion.class_and_box_losses(state.logits, boxes, matches, objects, targets, image_hw)
             stage["loss_mask"] = self._mask_loss(self.mask_heads[index], pyramid, state, matches, objects, masks)
             losses |= {f"stage{index}.{name}": value for name, value in stage.items()}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from queryinst_vis.masks import BitMasks
-from queryinst_vis.models.criterion import QueryCriterion, class_weights
+from queryinst_vis.models.criterion import QueryCriterion, class_weights, without_crowd
 from queryinst_vis.models.matching import Match
 from queryinst_vis.structures import Targets
 
@@ -16,14 +16,16 @@ def targets(boxes, labels, **others) -> Targets:
 
 
 def losses(criterion: QueryCriterion, logits, boxes, t: Targets):
-    matches, objects = criterion.match(logits, boxes, [t], IMAGE_HW)
+    objects = without_crowd([t])
+    matches = criterion.match(logits, boxes, objects, IMAGE_HW)
     return criterion.class_and_box_losses(logits, boxes, matches, objects, [t], IMAGE_HW)
 
 
 def test_crowd_regions_are_matched_with_nobody() -> None:
     t = targets([[0, 0, 40, 40], [50, 50, 90, 90]], [0, 0], is_crowd=torch.tensor([False, True]))
     boxes = torch.tensor([[[50.0, 50, 90, 90], [0, 0, 40, 40]]])
-    (match,), (objects,) = QueryCriterion().match(torch.zeros(1, 2, 3), boxes, [t], IMAGE_HW)
+    (objects,) = without_crowd([t])
+    (match,) = QueryCriterion().match(torch.zeros(1, 2, 3), boxes, [objects], IMAGE_HW)
     assert match.queries.tolist() == [1]
     assert objects.boxes.tolist() == [[0, 0, 40, 40]]
 
@@ -93,9 +95,9 @@ def test_matches_of_several_images_stay_apart() -> None:
     for image, query, label in ((0, 1, 1), (1, 0, 0), (1, 1, 2)):
         logits[image, query, label] = 8.0
     hw = IMAGE_HW.repeat(2, 1)
-    matches, objects = criterion.match(logits, boxes, both, hw)
+    matches = criterion.match(logits, boxes, both, hw)
     assert isinstance(matches[0], Match)
     assert [m.queries.tolist() for m in matches] == [[1], [0, 1]]
-    result = criterion.class_and_box_losses(logits, boxes, matches, objects, both, hw)
+    result = criterion.class_and_box_losses(logits, boxes, matches, both, both, hw)
     assert result["accuracy"] == 100
     assert result["loss_bbox"] == 0

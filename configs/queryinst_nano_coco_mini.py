@@ -54,23 +54,14 @@ _all_classes = dict(
     transforms=_augment,
     training=True,
 )
-_one_person = dict(
-    type=CocoDataset,
+_one_person = _all_classes | dict(
     annotations="{data_root}/coco_one_person.json",
     images="{data_root}/coco_one_person",
-    classes=COCO,
     annotated_classes=["person"],
-    transforms=_augment,
-    training=True,
 )
-_person_boxes = dict(
-    type=CocoDataset,
+_person_boxes = _one_person | dict(
     annotations="{data_root}/coco_person_boxes.json",
     images="{data_root}/coco_person_boxes",
-    classes=COCO,
-    annotated_classes=["person"],
-    transforms=_augment,
-    training=True,
 )
 train_dataset = [_all_classes, _all_classes, _all_classes, _all_classes, _one_person, _one_person, _person_boxes]
 val_dataset = dict(

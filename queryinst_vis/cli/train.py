@@ -4,8 +4,6 @@ import argparse
 import warnings
 from pathlib import Path
 
-from mmengine import Config
-
 from queryinst_vis.cli.stopping import Stop, stop_on_signal
 from queryinst_vis.config import load_config
 
@@ -26,20 +24,19 @@ def run(args: argparse.Namespace) -> int:
     from queryinst_vis.runner import leave_processes
 
     _silence_libraries()
-    overrides = [*args.overrides, *([f"amp={args.amp}"] if args.amp else [])]
-    cfg = load_config(args.config, overrides)
-    work_dir = args.work_dir or Path("work_dirs") / Path(args.config).stem
     with stop_on_signal() as stop:
-        _train(cfg, work_dir, resume=args.resume, stop=stop)
+        _train(args, stop)
     leave_processes()
     return stop.exit_code
 
 
-def _train(cfg: Config, work_dir: Path, *, resume: bool, stop: Stop) -> None:
+def _train(args: argparse.Namespace, stop: Stop) -> None:
     from queryinst_vis.runner import build_runner
     from queryinst_vis.training.checkpoints import TrainingStopped
 
-    runner = build_runner(cfg, work_dir, resume=resume, stop_asked=lambda: stop.signal is not None)
+    cfg = load_config(args.config, [*args.overrides, *([f"amp={args.amp}"] if args.amp else [])])
+    work_dir = args.work_dir or Path("work_dirs") / Path(args.config).stem
+    runner = build_runner(cfg, work_dir, resume=args.resume, stop_asked=lambda: stop.signal is not None)
     try:
         runner.train()
     except TrainingStopped as stopped:

@@ -34,6 +34,13 @@ class DynamicConv(nn.Module):
         return F.relu(self.project_norm(self.project(features.flatten(1))))
 
 
+def batch_norm_to_eval(module: nn.Module) -> None:
+    """Running statistics are used and stay as they are, also while training; affine parameters still learn."""
+    for child in module.modules():
+        if isinstance(child, nn.BatchNorm2d):
+            child.eval()
+
+
 def xavier_init(module: nn.Module) -> None:
     """Xavier uniform for every parameter of more than one dimension, as the reference starts its heads."""
     for parameter in module.parameters():

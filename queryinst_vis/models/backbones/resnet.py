@@ -5,6 +5,7 @@ from typing import Self
 import torchvision
 from torch import Tensor, nn
 
+from queryinst_vis.models.layers import batch_norm_to_eval
 from queryinst_vis.registry import MODELS
 
 _DEPTHS = (18, 34, 50, 101, 152)
@@ -37,9 +38,7 @@ class ResNet(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
+        batch_norm_to_eval(self)
         return self
 
     def forward(self, images: Tensor) -> list[Tensor]:

@@ -204,7 +204,7 @@ class ImageBatch(_ShapeRepr):
 @dataclass(slots=True, repr=False, eq=False)
 class Track(_ShapeRepr):
     """One object through a video. id positive; label by the mean class distribution; score the mean over frames; and per frame it
-    was seen in: index, box xyxy, score and code of the mask (None without masks)."""
+    was seen in: index, box xyxy, score and code of the mask (None without masks). class_scores: the mean, where it is known."""
 
     id: int
     label: int
@@ -213,3 +213,4 @@ class Track(_ShapeRepr):
     boxes: np.ndarray  # float32 [T, 4]
     scores: np.ndarray  # float32 [T]
     rles: list[RLE | None]
+    class_scores: np.ndarray | None = None  # float32 [C]

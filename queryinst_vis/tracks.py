@@ -1,23 +1,25 @@
-"""The tracks of a video as JSON, in memory that does not grow with the video.
+"""The tracks of a video: as JSON, in memory that does not grow with the video, or of a short one as `Track`s.
 
-Rows go to a small database beside the output as they come and are read back track by track at the end (docs/json_format.md).
+A TrackLog's rows go to a small database beside the output as they come and are read back track by track at the end
+(docs/json_format.md).
 """
 
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from queryinst_vis.detections import categories
 from queryinst_vis.errors import UserError
 from queryinst_vis.ops.boxes import xyxy_to_xywh
-from queryinst_vis.ops.rle import to_json
+from queryinst_vis.ops.rle import RLE, to_json
 from queryinst_vis.outputs import check_new_file, part_of
-from queryinst_vis.structures import Frame, Instances, VideoInfo
+from queryinst_vis.structures import Frame, Instances, Track, VideoInfo
 
 _TABLES = """
 CREATE TABLE rows (track INTEGER, frame INTEGER, text TEXT, PRIMARY KEY (track, frame)) WITHOUT ROWID;
@@ -128,6 +130,42 @@ class TrackLog:
             self._discard_spool()
         elif self._spool_path.exists():
             self._write()
+
+
+def collect_tracks(frames: Iterable[tuple[Frame, Instances]], *, num_classes: int) -> list[Track]:
+    """The tracks of a short video, by id. It keeps every mask as a code; long videos belong in a TrackLog."""
+    rows: dict[int, list[_Sighting]] = defaultdict(list)
+    for frame, instances in frames:
+        if instances.track_ids is None:
+            raise ValueError("instances need track_ids to be collected")
+        codes = [None] * len(instances) if instances.masks is None else instances.masks.rles()
+        fields = (instances.boxes.numpy(), instances.scores.tolist(), class_scores(instances, num_classes), codes)
+        for track_id, *values in zip(instances.track_ids.tolist(), *fields, strict=True):
+            rows[track_id].append(_Sighting(frame.index, *values))
+    return [_track(track_id, rows[track_id]) for track_id in sorted(rows)]
+
+
+class _Sighting(NamedTuple):
+    frame: int
+    box: np.ndarray
+    score: float
+    class_scores: np.ndarray
+    rle: RLE | None
+
+
+def _track(track_id: int, sightings: Sequence[_Sighting]) -> Track:
+    mean = np.mean([s.class_scores for s in sightings], axis=0)
+    scores = np.array([s.score for s in sightings], dtype=np.float32)
+    return Track(
+        id=track_id,
+        label=int(mean.argmax()),
+        score=float(scores.mean()),
+        frame_indices=[s.frame for s in sightings],
+        boxes=np.stack([s.box for s in sightings]).astype(np.float32),
+        scores=scores,
+        rles=[s.rle for s in sightings],
+        class_scores=mean.astype(np.float32),
+    )
 
 
 def class_scores(instances: Instances, num_classes: int) -> np.ndarray:

@@ -22,6 +22,16 @@ COMMANDS = {
     "clips": "measure tracking on sparsely annotated clips",
     "export": "write weights to hand on",
     "browse": "draw augmented samples of a data set",
+    "evaluate": "measure results on YouTube-VIS annotations",
+    "compare": "compare trackers on the same detections",
+    "submit": "make a submission for a YouTube-VIS server",
+    "check-submission": "find what a server would refuse",
+    "check-dataset": "find what is missing or broken in a data set",
+    "split": "cut a validation set from annotated videos",
+    "stats": "count what is in annotated videos",
+    "synthesize": "generate annotated videos of moving shapes",
+    "pseudo-clips": "make annotated videos of annotated images",
+    "convert-mots": "MOTS text files to YouTube-VIS JSON and back",
 }
 INTERRUPTED, BROKEN_PIPE = 130, 141  # 128 + signal, as shells have it
 _PROGRAM = "queryinst-vis"
@@ -59,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(command: str, arguments: list[str]) -> int:
-    module = import_module(f"queryinst_vis.cli.{command}")
+    module = import_module(f"queryinst_vis.cli.{command.replace('-', '_')}")
     parser = _Parser(prog=f"{_PROGRAM} {command}", description=COMMANDS[command].capitalize() + ".", allow_abbrev=False)
     module.add_arguments(parser)
     return module.run(parser.parse_intermixed_args([_as_path(argument) for argument in arguments]))
@@ -72,7 +82,7 @@ def _as_path(argument: str) -> str:
 
 
 def _without_command(arguments: list[str]) -> int:
-    listing = "\n".join(f"  {name:8} {text}" for name, text in COMMANDS.items())
+    listing = "\n".join(f"  {name:16} {text}" for name, text in COMMANDS.items())
     parser = _Parser(
         prog=_PROGRAM,
         usage=f"{_PROGRAM} [--help] [--version] COMMAND ...",

@@ -1,4 +1,4 @@
-"""One training or test image with its ground truth, as datasets give it and transforms change it."""
+"""What datasets give: one image with its ground truth, or frames of one video."""
 
 from dataclasses import dataclass
 
@@ -24,3 +24,27 @@ class Sample:
 
     def __repr__(self) -> str:
         return f"Sample({self.file_name!r}, id {self.image_id}, image {list(self.image.shape)}, {self.targets})"
+
+
+@dataclass(slots=True, repr=False, eq=False)
+class Clip:
+    """Frames of one video for training, all of one size: first the key frame, then reference frames; targets have track_ids."""
+
+    frames: list[Sample]
+
+    def __post_init__(self) -> None:
+        if not self.frames or any(frame.image_hw != self.frames[0].image_hw for frame in self.frames):
+            raise ValueError(f"a clip is made of frames of one size, got {[frame.image_hw for frame in self.frames]}")
+
+    @property
+    def image_id(self) -> int:
+        """Of the key frame."""
+        return self.frames[0].image_id
+
+    @property
+    def file_name(self) -> str:
+        """Of the key frame."""
+        return self.frames[0].file_name
+
+    def __repr__(self) -> str:
+        return f"Clip({', '.join(map(repr, self.frames))})"

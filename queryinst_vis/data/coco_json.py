@@ -4,65 +4,67 @@ https://cocodataset.org/#format-data. Which annotations are left out follows mmd
 wholly outside its image is an error here, where the reference drops it silently.
 """
 
-import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from queryinst_vis.errors import UserError
+from queryinst_vis.data.json_tables import DatasetError, Format, Rows, is_whole, read_json, size_problem
 from queryinst_vis.ops import rle as rle_ops
 
-_REQUIRED = {
-    "images": ("id", "file_name", "width", "height"),
-    "annotations": ("id", "image_id", "category_id", "bbox"),
-    "categories": ("id", "name"),
-}
-_TEXTS = {"images": "file_name", "categories": "name"}
+COCO_FORMAT = Format(
+    name="COCO",
+    required={
+        "images": ("id", "file_name", "width", "height"),
+        "annotations": ("id", "image_id", "category_id", "bbox"),
+        "categories": ("id", "name"),
+    },
+    texts={"images": ("file_name",), "categories": ("name",)},
+)
 
 
-class DatasetError(UserError):
-    """Annotations or images that cannot be used, named by file and id."""
-
-
-def read_coco(path: str | Path) -> dict[str, list[dict[str, Any]]]:
+def read_coco(path: str | Path) -> dict[str, Rows]:
     """Lists of `images`, `annotations` and `categories`, with the keys that are needed, unique ids and valid references.
 
     A file without annotations (a test set) gives an empty list. Raises DatasetError.
     """
-    try:
-        content = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise DatasetError(f"{path}: not a JSON file: {error}") from None
-    return check_coco(content, name=str(path))
+    return check_coco(read_json(path), name=str(path))
 
 
-def check_coco(content: Any, *, name: str) -> dict[str, list[dict[str, Any]]]:
+def check_coco(content: Any, *, name: str) -> dict[str, Rows]:
     """The same for content already parsed; `name` stands for the file in messages."""
+    for problem in coco_problems(content):
+        raise DatasetError(f"{name}: {problem}")
+    return {key: content.get(key) or [] for key in COCO_FORMAT.required}
+
+
+def coco_problems(content: Any) -> Iterator[str]:
+    """A line about everything that is wrong, most basic first. What masks and boxes hold is not looked at."""
     if not isinstance(content, dict):
-        raise DatasetError(f"{name}: not COCO annotations: expected an object with images, annotations and categories")
-    tables = {key: _rows(content, key, name) for key in _REQUIRED}
+        yield "not COCO annotations: expected an object with images, annotations and categories"
+        return
+    tables: dict[str, Rows] = {}
+    for key in COCO_FORMAT.required:
+        tables[key], problems = COCO_FORMAT.sound_rows(content, key)
+        yield from problems
     if not tables["images"]:
-        raise DatasetError(f"{name}: lists no image")
+        yield "lists no image"
     for image in tables["images"]:
-        if not all(isinstance(image[side], int) and image[side] > 0 for side in ("width", "height")):
-            raise DatasetError(f"{name}: image {image['id']}: width and height must be whole numbers above 0")
+        if problem := size_problem(image):
+            yield f"image {image['id']}: {problem}"
     image_ids = {image["id"] for image in tables["images"]}
     category_ids = {category["id"] for category in tables["categories"]}
     for annotation in tables["annotations"]:
-        problem = _problem(annotation, image_ids, category_ids)
-        if problem:
-            raise DatasetError(f"{name}: annotation {annotation['id']} of image {annotation['image_id']}: {problem}")
-    return tables
+        if problem := _problem(annotation, image_ids, category_ids):
+            yield f"annotation {annotation['id']} of image {annotation['image_id']}: {problem}"
 
 
 def _problem(annotation: dict[str, Any], image_ids: set[int], category_ids: set[int]) -> str | None:
     for field in ("image_id", "category_id"):
-        if not isinstance(annotation[field], int):
+        if not is_whole(annotation[field]):
             return f"{field} must be a whole number, got {annotation[field]!r}"
     if annotation["image_id"] not in image_ids:
         return "the file lists no image of that id"
@@ -70,29 +72,14 @@ def _problem(annotation: dict[str, Any], image_ids: set[int], category_ids: set[
         return f"unknown category {annotation['category_id']}, the file lists {sorted(category_ids)}"
     if not isinstance(annotation.get("area", 0), int | float):
         return f"area must be a number, got {annotation['area']!r}"
-    segmentation = annotation.get("segmentation") or []
-    if not isinstance(segmentation, dict | list) or not all(isinstance(part, str | list) for part in segmentation):
-        return "segmentation must be a list of polygons [x, y, x, y, ...] or a run-length code {size, counts}"
-    return None
+    return segmentation_problem(annotation.get("segmentation") or [])
 
 
-def _rows(content: dict[str, Any], key: str, name: str) -> list[dict[str, Any]]:
-    rows = content.get(key, [] if key == "annotations" else None)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DatasetError(f"{name}: not COCO annotations: expected a list of objects under {key!r}")
-    seen = set()
-    for position, row in enumerate(rows):
-        missing = [field for field in _REQUIRED[key] if field not in row]
-        if missing:
-            raise DatasetError(f"{name}: entry {position} of {key!r} (id {row.get('id')}) has no {missing[0]!r}")
-        if not isinstance(row["id"], int):
-            raise DatasetError(f"{name}: entry {position} of {key!r}: the id must be a whole number, got {row['id']!r}")
-        if (field := _TEXTS.get(key)) and not isinstance(row[field], str):
-            raise DatasetError(f"{name}: entry {position} of {key!r} (id {row['id']}): {field} must be text, got {row[field]!r}")
-        if row["id"] in seen:
-            raise DatasetError(f"{name}: the id {row['id']} occurs twice in {key!r}")
-        seen.add(row["id"])
-    return rows
+def segmentation_problem(segmentation: Any) -> str | None:
+    """What is wrong with the kind of a mask; whether it fits its image, `encode_mask` finds out."""
+    if isinstance(segmentation, dict) or (isinstance(segmentation, list) and all(isinstance(p, list) for p in segmentation)):
+        return None
+    return "segmentation must be a list of polygons [x, y, x, y, ...] or a run-length code {size, counts}"
 
 
 def usable_box(annotation: dict[str, Any], image_hw: tuple[int, int], *, name: str) -> tuple[float, ...] | None:

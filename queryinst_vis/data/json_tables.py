@@ -1,0 +1,81 @@
+"""Annotation files as tables of rows with ids: reading the JSON, and finding rows that lack what their format needs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from queryinst_vis.errors import UserError
+
+Rows = list[dict[str, Any]]
+
+
+class DatasetError(UserError):
+    """Annotations or images that cannot be used, named by file and id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a kind of annotation file is made of. required: table -> fields each row has; texts: table -> fields that are text;
+    optional: tables that may be missing or null (a test set has no annotations)."""
+
+    name: str
+    required: Mapping[str, tuple[str, ...]]
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    optional: tuple[str, ...] = ("annotations",)
+
+    def sound_rows(self, content: Any, key: str) -> tuple[Rows, list[str]]:
+        """The rows of a table that have all fields and an id of their own, and a line about each of the others."""
+        rows = content.get(key) if isinstance(content, dict) else None
+        if rows is None and key in self.optional and isinstance(content, dict):
+            return [], []
+        if not isinstance(rows, list):
+            return [], [f"not {self.name} annotations: expected a list of objects under {key!r}"]
+        seen: set[int] = set()
+        sound, problems = [], []
+        for position, row in enumerate(rows):
+            problem = self._problem(row, key, position, seen)
+            if problem:
+                problems.append(problem)
+            else:
+                seen.add(row["id"])
+                sound.append(row)
+        return sound, problems
+
+    def _problem(self, row: Any, key: str, position: int, seen: set[int]) -> str | None:
+        if not isinstance(row, dict):
+            return f"not {self.name} annotations: expected a list of objects under {key!r}, entry {position} is none"
+        missing = [name for name in self.required[key] if name not in row]
+        if missing:
+            return f"entry {position} of {key!r} (id {row.get('id')}) has no {missing[0]!r}"
+        if not is_whole(row["id"]):
+            return f"entry {position} of {key!r}: the id must be a whole number, got {row['id']!r}"
+        for name in self.texts.get(key, ()):
+            if not isinstance(row[name], str):
+                return f"entry {position} of {key!r} (id {row['id']}): {name} must be text, got {row[name]!r}"
+        if row["id"] in seen:
+            return f"the id {row['id']} occurs twice in {key!r}"
+        return None
+
+
+def read_json(path: str | Path) -> Any:
+    """The parsed content. Raises DatasetError when there is no such file or it is not JSON."""
+    try:
+        return json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+        raise DatasetError(f"{path}: not a JSON file: {error}") from None
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a JSON value is a whole number; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def size_problem(row: Mapping[str, Any]) -> str | None:
+    """What is wrong with the `width` and `height` of an image or a video."""
+    if all(is_whole(row[side]) and row[side] > 0 for side in ("width", "height")):
+        return None
+    return "width and height must be whole numbers above 0"

@@ -1,0 +1,123 @@
+"""Reading the JSON of YouTube-VIS, which OVIS shares: every mistake a file can hold is found and named with its video.
+
+https://youtube-vos.org/dataset/vis. One annotation is one object through its whole video: lists with an item, or null, for each
+frame. An annotation's own `length`, `width` and `height` are not looked at: YouTube-VIS 2019 says a length of 1 everywhere.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from queryinst_vis.data.coco_json import segmentation_problem
+from queryinst_vis.data.json_tables import DatasetError, Format, Rows, is_whole, read_json, size_problem
+
+YTVIS_FORMAT = Format(
+    name="YouTube-VIS",
+    required={
+        "videos": ("id", "width", "height", "file_names"),
+        "annotations": ("id", "video_id", "category_id", "segmentations"),
+        "categories": ("id", "name"),
+    },
+    texts={"categories": ("name",)},
+)
+
+
+def read_ytvis(path: str | Path) -> dict[str, Rows]:
+    """Lists of `videos`, `annotations` and `categories`, with the keys that are needed, unique ids and valid references.
+
+    Every annotation's `segmentations` (and `bboxes`, `areas`, where given) are as long as its video. A file without annotations
+    (a test set) gives an empty list. Raises DatasetError.
+    """
+    return check_ytvis(read_json(path), name=str(path))
+
+
+def check_ytvis(content: Any, *, name: str) -> dict[str, Rows]:
+    """The same for content already parsed; `name` stands for the file in messages."""
+    for problem in ytvis_problems(content):
+        raise DatasetError(f"{name}: {problem}")
+    return {key: content.get(key) or [] for key in YTVIS_FORMAT.required}
+
+
+def ytvis_problems(content: Any) -> Iterator[str]:
+    """A line about everything that is wrong, most basic first. Whether masks fit their frames is not looked at."""
+    if not isinstance(content, dict):
+        yield "not YouTube-VIS annotations: expected an object with videos, annotations and categories"
+        return
+    tables: dict[str, Rows] = {}
+    for key in YTVIS_FORMAT.required:
+        tables[key], problems = YTVIS_FORMAT.sound_rows(content, key)
+        yield from problems
+    if not tables["videos"]:
+        yield "lists no video"
+    videos = {}
+    for video in tables["videos"]:
+        if problem := _video_problem(video):
+            yield f"video {video['id']}: {problem}"
+        else:
+            videos[video["id"]] = video
+    all_video_ids = {video["id"] for video in tables["videos"]}
+    category_ids = {category["id"] for category in tables["categories"]}
+    for annotation in tables["annotations"]:
+        if problem := _reference_problem(annotation, all_video_ids, category_ids):
+            yield f"annotation {annotation['id']} of video {annotation['video_id']}: {problem}"
+        elif annotation["video_id"] in videos:
+            video = videos[annotation["video_id"]]
+            for problem in _track_problems(annotation, len(video["file_names"])):
+                yield f"{describe_video(video)}: annotation {annotation['id']}: {problem}"
+
+
+def video_name(video: Mapping[str, Any]) -> str:
+    """What people call it: the folder of its first frame; its id where frames lie in no folder."""
+    return PurePosixPath(video["file_names"][0]).parent.name or str(video["id"])
+
+
+def describe_video(video: Mapping[str, Any]) -> str:
+    """Id and name, for messages."""
+    return f"video {video['id']} ({video_name(video)})"
+
+
+def _video_problem(video: dict[str, Any]) -> str | None:
+    names = video["file_names"]
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        return "file_names must be a list of one text or more"
+    if video.get("length", len(names)) != len(names):
+        return f"({video_name(video)}): its length is {video['length']!r}, but it has {len(names)} file_names"
+    problem = size_problem(video)
+    return problem and f"({video_name(video)}): {problem}"
+
+
+def _reference_problem(annotation: dict[str, Any], video_ids: set[int], category_ids: set[int]) -> str | None:
+    for field in ("video_id", "category_id"):
+        if not is_whole(annotation[field]):
+            return f"{field} must be a whole number, got {annotation[field]!r}"
+    if annotation["video_id"] not in video_ids:
+        return "the file lists no video of that id"
+    if annotation["category_id"] not in category_ids:
+        return f"unknown category {annotation['category_id']}, the file lists {sorted(category_ids)}"
+    return None
+
+
+def _track_problems(annotation: dict[str, Any], num_frames: int) -> Iterator[str]:
+    for field, item_problem in (("segmentations", segmentation_problem), ("bboxes", _box_problem), ("areas", _area_problem)):
+        items = annotation.get(field)
+        if items is None and field != "segmentations":
+            continue
+        if not isinstance(items, list) or len(items) != num_frames:
+            count = f"{len(items)} items" if isinstance(items, list) else "no list"
+            yield f"its {field} are {count}, its video has {num_frames} frames"
+            continue
+        for frame, item in enumerate(items):
+            if item is not None and (problem := item_problem(item)):
+                yield f"frame {frame}: {problem}"
+    if annotation.get("iscrowd") not in (None, 0, 1):
+        yield f"iscrowd must be 0 or 1, got {annotation['iscrowd']!r}"
+
+
+def _box_problem(item: Any) -> str | None:
+    if isinstance(item, list) and len(item) == 4 and all(isinstance(value, int | float) for value in item):
+        return None
+    return f"bbox must be [x, y, width, height] or null, got {item!r}"
+
+
+def _area_problem(item: Any) -> str | None:
+    return None if isinstance(item, int | float) else f"area must be a number or null, got {item!r}"

@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from queryinst_vis.data.annotation_table import AnnotationTable
+from queryinst_vis.data.class_labels import annotated_flags, class_names, labels_by_category
 from queryinst_vis.data.coco_json import DatasetError, read_coco
+from queryinst_vis.data.image_file import check_image_folder, read_image
 from queryinst_vis.data.loading import SampleKey
 from queryinst_vis.data.sample import Sample
 from queryinst_vis.data.transforms import Transform
@@ -42,14 +42,19 @@ class CocoDataset(Dataset[Sample]):
         training: bool = False,
     ) -> None:
         self.annotations_path = Path(annotations)
-        self.image_folder = Path(images)
-        self.classes = _class_names(classes)
+        self.image_folder = check_image_folder(images)
+        self.classes = class_names(classes)
         self.transforms = list(transforms)
-        self.annotated_classes = _annotated(annotated_classes, self.classes)
-        if not self.image_folder.is_dir():
-            raise DatasetError(f"{self.image_folder}: no such folder of images")
+        self.annotated_classes = annotated_flags(annotated_classes, self.classes)
         content = read_coco(self.annotations_path)
-        self._load(content, self._labels(content["categories"], annotated_classes or classes), training)
+        labels = labels_by_category(
+            content["categories"],
+            self.classes,
+            required=annotated_classes or self.classes,
+            name=str(self.annotations_path),
+            remedy="; name the classes it does label as `annotated_classes`",
+        )
+        self._load(content, labels, training)
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -73,24 +78,15 @@ class CocoDataset(Dataset[Sample]):
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} of {len(self)} images")
         height, width = self.image_hws[index].tolist()
+        where = f"image {self.image_ids[index]} of {self.annotations_path}"
+        image = read_image(self.image_folder / self.file_names[index], (height, width), where=where)
         return Sample(
-            image=torch.from_numpy(self._read_image(index)).permute(2, 0, 1),
+            image=torch.from_numpy(image).permute(2, 0, 1),
             targets=replace(self._table.targets(index), annotated_classes=self.annotated_classes),
             image_id=int(self.image_ids[index]),
             original_hw=(height, width),
             file_name=self.file_names[index],
         )
-
-    def _labels(self, categories: list[dict[str, Any]], required: Sequence[str]) -> dict[int, int]:
-        """Category id -> label, of the categories that are among the classes."""
-        names = {category["name"] for category in categories}
-        missing = [name for name in required if name not in names]
-        if missing:
-            raise DatasetError(
-                f"{self.annotations_path}: has no category {missing[0]!r}, only {sorted(names)}; name the classes it does "
-                "label as `annotated_classes`"
-            )
-        return {c["id"]: self.classes.index(c["name"]) for c in categories if c["name"] in self.classes}
 
     def _load(self, content: dict[str, list[dict[str, Any]]], labels: dict[int, int], training: bool) -> None:
         by_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
@@ -107,34 +103,3 @@ class CocoDataset(Dataset[Sample]):
         self.file_names = [image["file_name"] for image in images]
         groups = [by_image[image["id"]] for image in images]
         self._table = AnnotationTable.pack(groups, self.image_hws, labels, name=str(self.annotations_path))
-
-    def _read_image(self, index: int) -> np.ndarray:
-        """uint8 [H, W, 3] RGB."""
-        path = self.image_folder / self.file_names[index]
-        where = f"{path} (image {self.image_ids[index]} of {self.annotations_path})"
-        if not path.is_file():
-            raise DatasetError(f"{where}: no such image")
-        data = np.fromfile(path, dtype=np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-        if image is None:
-            raise DatasetError(f"{where}: not an image that can be decoded")
-        height, width = self.image_hws[index].tolist()
-        if image.shape[:2] != (height, width):
-            raise DatasetError(f"{where}: is {image.shape[1]} x {image.shape[0]} pixels, the annotations say {width} x {height}")
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def _class_names(names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
-        raise DatasetError(f"classes must be a list of different names, got {names!r}")
-    return tuple(names)
-
-
-def _annotated(names: Sequence[str] | None, classes: tuple[str, ...]) -> Tensor | None:
-    """bool [C], or None when all classes are labelled."""
-    if names is None:
-        return None
-    unknown = [name for name in names if name not in classes]
-    if unknown:
-        raise DatasetError(f"annotated class {unknown[0]!r} is not among the classes {list(classes)}")
-    return torch.tensor([name in names for name in classes])

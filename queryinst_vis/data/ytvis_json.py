@@ -52,7 +52,7 @@ def ytvis_problems(content: Any) -> Iterator[str]:
     videos = {}
     for video in tables["videos"]:
         if problem := _video_problem(video):
-            yield f"video {video['id']}: {problem}"
+            yield problem
         else:
             videos[video["id"]] = video
     all_video_ids = {video["id"] for video in tables["videos"]}
@@ -79,11 +79,11 @@ def describe_video(video: Mapping[str, Any]) -> str:
 def _video_problem(video: dict[str, Any]) -> str | None:
     names = video["file_names"]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        return "file_names must be a list of one text or more"
+        return f"video {video['id']}: file_names must be a list of one text or more"
     if video.get("length", len(names)) != len(names):
-        return f"({video_name(video)}): its length is {video['length']!r}, but it has {len(names)} file_names"
+        return f"{describe_video(video)}: its length is {video['length']!r}, but it has {len(names)} file_names"
     problem = size_problem(video)
-    return problem and f"({video_name(video)}): {problem}"
+    return problem and f"{describe_video(video)}: {problem}"
 
 
 def _reference_problem(annotation: dict[str, Any], video_ids: set[int], category_ids: set[int]) -> str | None:

@@ -1,0 +1,33 @@
+"""Reading the pictures that annotations speak of: RGB, of the size the annotations say, or an error that names them."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from queryinst_vis.data.json_tables import DatasetError
+
+
+def read_image(path: Path, image_hw: tuple[int, int], *, where: str) -> np.ndarray:
+    """uint8 [H, W, 3] RGB of (height, width) = `image_hw`. where: what the picture is in its annotations, for DatasetErrors."""
+    place = f"{path} ({where})"
+    if not path.is_file():
+        raise DatasetError(f"{place}: no such image")
+    data = np.fromfile(path, dtype=np.uint8)
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    except cv2.error:  # a header that promises more pixels than OpenCV allows
+        image = None
+    if image is None:
+        raise DatasetError(f"{place}: not an image that can be decoded")
+    height, width = image_hw
+    if image.shape[:2] != (height, width):
+        raise DatasetError(f"{place}: is {image.shape[1]} x {image.shape[0]} pixels, the annotations say {width} x {height}")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def check_image_folder(path: str | Path) -> Path:
+    """The folder, or DatasetError when there is none."""
+    if not Path(path).is_dir():
+        raise DatasetError(f"{path}: no such folder of images")
+    return Path(path)

@@ -197,6 +197,10 @@ class ImageBatch(_ShapeRepr):
     def __len__(self) -> int:
         return len(self.sizes)
 
+    def of(self, images: slice) -> "ImageBatch":
+        """Some images of the batch."""
+        return ImageBatch(self.tensor[images], self.sizes[images], self.original_sizes[images])
+
     def to(self, device: torch.device | str) -> "ImageBatch":
         return ImageBatch(self.tensor.to(device, non_blocking=True), self.sizes, self.original_sizes)
 

@@ -6,6 +6,7 @@ from queryinst_vis.models.criterion import QueryCriterion
 from queryinst_vis.models.dense_queries import DenseQueries
 from queryinst_vis.models.queries import LearnedQueries
 from queryinst_vis.models.queryinst import QueryInst
+from queryinst_vis.models.track_head import TrackContrast, TrackCrossEntropy, TrackHead
 
 __all__ = [
     "DenseQueries",
@@ -17,4 +18,7 @@ __all__ = [
     "QueryInst",
     "ResNet",
     "ShuffleNetV2",
+    "TrackContrast",
+    "TrackCrossEntropy",
+    "TrackHead",
 ]

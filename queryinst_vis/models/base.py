@@ -88,8 +88,11 @@ class ImageModel(nn.Module):
         """Network outputs -> detections of each image in its original pixels, best first, on the CPU."""
         raise NotImplementedError
 
-    def loss(self, batch: ImageBatch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """Named scalars; those whose name contains "loss" are summed and minimised."""
+    def loss(self, batch: ImageBatch, targets: Sequence[Targets], *, clip_length: int = 1) -> dict[str, Tensor]:
+        """Named scalars; those whose name contains "loss" are summed and minimised.
+
+        clip_length: so many rows of the batch at a time are frames of one video, key frame first; 1 for single images.
+        """
         raise NotImplementedError
 
     @torch.inference_mode()

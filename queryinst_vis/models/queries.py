@@ -17,6 +17,10 @@ class InitialQueries(NamedTuple):
     embeds: Tensor
     prior_logits: Tensor | None
 
+    def of(self, images: slice) -> "InitialQueries":
+        """The same of some images of the batch."""
+        return InitialQueries(*(None if part is None else part[images] for part in self))
+
 
 @MODELS.register_module()
 class LearnedQueries(nn.Module):

@@ -1,7 +1,8 @@
 """QueryInst ("Instances as Queries", ICCV 2021): stages of object queries with dynamic convolutions for boxes and for masks.
 
 As in mmdetection 3.3 to rounding; `queries` decides what the queries start from. Training runs a mask head at every stage on the
-matched queries; inference runs only the last one, on the detections that are kept.
+matched queries; inference runs only the last one, on the detections that are kept. With a track head it is QueryInst-VIS: what it
+gives are embeddings made for comparing frames, and it learns from clips.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,13 +12,16 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
+from queryinst_vis.errors import UserError
 from queryinst_vis.masks import RoiMasks
 from queryinst_vis.models.base import ImageModel, Preprocess
 from queryinst_vis.models.criterion import QueryCriterion, crop_masks, padded_masks, without_crowd
 from queryinst_vis.models.fpn import FPN
 from queryinst_vis.models.matching import Match
+from queryinst_vis.models.queries import InitialQueries
 from queryinst_vis.models.query_stage import MaskHead, QueryStage
 from queryinst_vis.models.roi import pool_rois
+from queryinst_vis.models.track_head import TrackHead, TrackQueries
 from queryinst_vis.ops.boxes import decode_deltas
 from queryinst_vis.registry import MODELS
 from queryinst_vis.structures import ImageBatch, Instances, Targets
@@ -30,6 +34,10 @@ class QueryState(NamedTuple):
     boxes: Tensor
     embeds: Tensor
     mask_embeds: Tensor
+
+    def of(self, images: slice) -> "QueryState":
+        """The same of some images of the batch."""
+        return QueryState(*(part[images] for part in self))
 
 
 class QueryInstOutputs(NamedTuple):
@@ -55,7 +63,7 @@ class QueryInst(ImageModel):
     backbone: gives maps with `channels` and `strides`. queries: module that gives InitialQueries, e.g. LearnedQueries.
     class_agnostic_masks: one mask per query instead of one per class. max_detections: best query x class pairs kept (the
     reference keeps as many as it has queries). nms_threshold: box IoU above which the weaker of two detections of a class goes
-    (the reference has none).
+    (the reference has none). track_head: makes the embeddings of instances; without one they are the last stage's queries.
     """
 
     def __init__(
@@ -77,6 +85,7 @@ class QueryInst(ImageModel):
         nms_threshold: float | None = None,
         preprocess: Preprocess | None = None,
         criterion: QueryCriterion | None = None,
+        track_head: TrackHead | None = None,
     ) -> None:
         super().__init__(preprocess=preprocess or Preprocess())
         self.num_classes, self.max_detections, self.nms_threshold = num_classes, max_detections, nms_threshold
@@ -107,21 +116,24 @@ class QueryInst(ImageModel):
             )
             for _ in range(num_stages)
         )
+        if track_head is not None:
+            self.requires_grad_(not track_head.alone)
+            self.info.similarity = track_head.criterion.similarity
+        self.track_head = track_head
 
     def forward(self, images: Tensor, image_hw: Tensor) -> QueryInstOutputs:
-        pyramid, states = self._start(images, image_hw)
-        *_, last = states
+        pyramid, initial = self._start(images, image_hw)
+        *_, last = self._run_stages(pyramid, initial)
         return QueryInstOutputs(last, pyramid)
 
-    def _start(self, images: Tensor, image_hw: Tensor) -> tuple[list[Tensor], Iterator[QueryState]]:
-        """The pyramid, and the stages as an iterator that runs one at each step."""
+    def _start(self, images: Tensor, image_hw: Tensor) -> tuple[list[Tensor], InitialQueries]:
+        """The pyramid, and what goes into the first stage."""
         features = self.backbone(images)
-        pyramid = self.fpn(features)
-        return pyramid, self._run_stages(pyramid, *self.queries(images, features, image_hw))
+        return self.fpn(features), self.queries(images, features, image_hw)
 
-    def _run_stages(
-        self, pyramid: list[Tensor], boxes: Tensor, embeds: Tensor, prior_logits: Tensor | None
-    ) -> Iterator[QueryState]:
+    def _run_stages(self, pyramid: list[Tensor], initial: InitialQueries) -> Iterator[QueryState]:
+        """The queries after each stage, which is run when it is asked for."""
+        boxes, embeds, prior_logits = initial
         image_index = torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
         for stage in self.stages:
             roi_features = pool_rois(pyramid, self.strides, boxes.flatten(0, 1), image_index, stage.roi_size)
@@ -139,7 +151,8 @@ class QueryInst(ImageModel):
         picks = self._pick(state.logits.float().sigmoid(), state.boxes, min_score)
         probabilities = self._masks_of(picks, outputs)
         class_scores = state.logits[picks.image, picks.query].float().sigmoid().cpu()
-        boxes, embeds = state.boxes[picks.image, picks.query].float().cpu(), state.embeds[picks.image, picks.query].float().cpu()
+        boxes = state.boxes[picks.image, picks.query].float().cpu()
+        embeds = self._embeds_of(outputs.pyramid, state, picks.image, picks.query).float().cpu()
         image, query, label, score = (x.cpu() for x in picks)
         results = []
         for i, ((height, width), original_hw) in enumerate(zip(batch.sizes, batch.original_sizes, strict=True)):
@@ -187,11 +200,52 @@ class QueryInst(ImageModel):
         features = head.features(state.mask_embeds[image, query], roi_features)
         return head.class_logits(features[inverse], picks.label).float().sigmoid().cpu()
 
+    def _embeds_of(self, pyramid: list[Tensor], state: QueryState, image: Tensor, query: Tensor) -> Tensor:
+        """Embeddings [R, E] of some queries, by which frames are compared. image, query: int64 [R]."""
+        if self.track_head is None:
+            return state.embeds[image, query]
+        if self.track_head.roi_size is None:
+            return self.track_head(state.embeds[image, query])
+        return self._embeds_of_boxes(pyramid, state.boxes[image, query], image)
+
+    def _embeds_of_boxes(self, pyramid: list[Tensor], boxes: Tensor, image: Tensor) -> Tensor:
+        """[R, E] of boxes [R, 4], for a track head that reads RoI features."""
+        return self.track_head(pool_rois(pyramid, self.strides, boxes, image, self.track_head.roi_size))  # type: ignore[misc, union-attr, arg-type]
+
     # Training
 
-    def loss(self, batch: ImageBatch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+    def loss(self, batch: ImageBatch, targets: Sequence[Targets], *, clip_length: int = 1) -> dict[str, Tensor]:
+        """Losses of each stage and, with a track head, `loss_track`.
+
+        clip_length: frames per clip, key frame first; all but `loss_track` are those of the key frames. Raises UserError when
+        there is a track head and single images, or clips and no track head.
+        """
+        head = self.track_head
+        if (clip_length > 1) != (head is not None):
+            given = "clips, but the model has no track_head" if head is None else "single images, but its track_head needs clips"
+            raise UserError(f"the training data are {given}")
+        keys = slice(None, None, clip_length)
+        run = keys if head is None or head.roi_size else slice(None)  # of reference frames, RoI features need the pyramid alone
         image_hw = batch.tensor.new_tensor(batch.sizes)
-        pyramid, states = self._start(batch.tensor, image_hw)
+        pyramid, initial = self._start(batch.tensor, image_hw)
+        states = list(self._run_stages([level[run] for level in pyramid], initial.of(run)))
+        losses = {}
+        if head is None or not head.alone:
+            key_states = states if run == keys else [state.of(keys) for state in states]
+            losses = self._image_losses([level[keys] for level in pyramid], key_states, batch.of(keys), targets[keys])
+        if head is not None:
+            losses["loss_track"] = self._track_loss(pyramid, states[-1], without_crowd(targets), image_hw, clip_length)
+        return losses
+
+    def _image_losses(
+        self,
+        pyramid: list[Tensor],
+        states: Sequence[QueryState],
+        batch: ImageBatch,
+        targets: Sequence[Targets],
+    ) -> dict[str, Tensor]:
+        """Of every stage: classes, boxes and masks."""
+        image_hw = batch.tensor.new_tensor(batch.sizes)
         canvas_hw = (batch.tensor.shape[-2], batch.tensor.shape[-1])
         objects = without_crowd(targets)
         masks = [padded_masks(t, canvas_hw) for t in objects]
@@ -231,3 +285,38 @@ class QueryInst(ImageModel):
         roi_features = pool_rois(pyramid, self.strides, state.boxes[image, query].detach(), image, head.roi_size)
         mask_logits = head(state.mask_embeds[image, query], roi_features, torch.cat(label))
         return self.criterion.mask_loss(mask_logits, torch.cat(mask_targets))
+
+    def _track_loss(
+        self, pyramid: list[Tensor], state: QueryState, objects: Sequence[Targets], image_hw: Tensor, clip_length: int
+    ) -> Tensor:
+        """Mean over pairs of a key frame and a reference frame. state: the last stage's, of the frames it was run on."""
+        head = self.track_head
+        assert head is not None
+        compare = self._boxes_to_compare if head.roi_size else self._queries_to_compare
+        frames = compare(pyramid, state, objects, image_hw, clip_length)
+        pairs = [(key, key + other) for key in range(0, len(frames), clip_length) for other in range(1, clip_length)]
+        return torch.stack([head.criterion(frames[key], frames[other]) for key, other in pairs]).mean()
+
+    def _queries_to_compare(
+        self, pyramid: list[Tensor], state: QueryState, objects: Sequence[Targets], image_hw: Tensor, clip_length: int
+    ) -> list[TrackQueries]:
+        """All queries of every frame."""
+        boxes = state.boxes.detach().float()
+        matches = self.criterion.match(state.logits.detach(), boxes, objects, image_hw)
+        embeds, label = self.track_head(state.embeds), self.track_head.criterion.label  # type: ignore[misc, union-attr]
+        return [TrackQueries(*row) for row in zip(embeds, map(label, boxes, matches, objects), strict=True)]
+
+    def _boxes_to_compare(
+        self, pyramid: list[Tensor], state: QueryState, objects: Sequence[Targets], image_hw: Tensor, clip_length: int
+    ) -> list[TrackQueries]:
+        """Of key frames the boxes of matched queries, of reference frames those of the annotations."""
+        key_boxes = state.boxes.detach().float()
+        matches = self.criterion.match(state.logits.detach(), key_boxes, objects[::clip_length], image_hw[::clip_length])
+        boxes, ids = [t.boxes for t in objects], [t.track_ids for t in objects]
+        for i, match in enumerate(matches):
+            boxes[i * clip_length] = key_boxes[i, match.queries]
+            ids[i * clip_length] = objects[i * clip_length].track_ids[match.objects]  # type: ignore[index]
+        counts = [len(rows) for rows in boxes]
+        image = torch.arange(len(boxes), device=key_boxes.device).repeat_interleave(torch.tensor(counts, device=key_boxes.device))
+        embeds = self._embeds_of_boxes(pyramid, torch.cat(boxes).to(state.boxes.dtype), image)
+        return [TrackQueries(*row) for row in zip(embeds.split(counts), ids, strict=True)]  # type: ignore[arg-type]

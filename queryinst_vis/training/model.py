@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import Tensor
 
-from queryinst_vis.data.sample import Sample
+from queryinst_vis.data.sample import Clip, Sample
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.structures import Instances
 
@@ -25,17 +25,19 @@ class TrainingModel(BaseModel):
         super().__init__(data_preprocessor=_AsArgument())
         self.model = model
 
-    def forward(self, samples: Sequence[Sample], mode: str) -> dict[str, Tensor] | list[Instances]:
-        """mode "loss": named scalars; "predict": instances of each sample, in the pixels it has.
+    def forward(self, samples: Sequence[Sample] | Sequence[Clip], mode: str) -> dict[str, Tensor] | list[Instances]:
+        """mode "loss": named scalars, of images or of clips; "predict": instances of each image, in the pixels it has.
 
-        Samples to predict come without transforms: the model's own preprocessing resizes them.
+        Images to predict come without transforms: the model's own preprocessing resizes them.
         """
         if mode == "predict":
             return self.model.predict([sample.image.permute(1, 2, 0).cpu().numpy() for sample in samples])
         if mode == "loss":
             device = self.model.device
-            batch = self.model.preprocess.collate([sample.image.to(device, non_blocking=True) for sample in samples])
-            return self.model.loss(batch, [sample.targets.to(device) for sample in samples])
+            frames = [frame for sample in samples for frame in (sample.frames if isinstance(sample, Clip) else [sample])]
+            batch = self.model.preprocess.collate([frame.image.to(device, non_blocking=True) for frame in frames])
+            targets = [frame.targets.to(device) for frame in frames]
+            return self.model.loss(batch, targets, clip_length=len(frames) // len(samples))
         raise ValueError(f"mode {mode!r} is not loss or predict")
 
     def init_weights(self) -> None:

@@ -73,8 +73,8 @@ def full() -> Reference:
 
 def check_forward(reference: Reference) -> None:
     with torch.inference_mode():
-        pyramid, states = reference.model._start(reference.batch.tensor, reference.image_hw)
-        states = list(states)
+        pyramid, initial = reference.model._start(reference.batch.tensor, reference.image_hw)
+        states = list(reference.model._run_stages(pyramid, initial))
     for level, features in enumerate(pyramid):
         assert features.abs().mean().item() == pytest.approx(reference.arrays[f"fpn_{level}_abs_mean"].item(), abs=1e-5)
     for stage, state in enumerate(states):

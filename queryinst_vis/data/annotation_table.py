@@ -45,19 +45,29 @@ class AnnotationTable:
     is_crowd: np.ndarray  # bool [A]
     has_mask: np.ndarray  # bool [A]
     segmentations: _PackedJson
+    track_ids: np.ndarray | None = None  # int64 [A]
 
     @classmethod
     def pack(
-        cls, groups: Sequence[Sequence[dict[str, Any]]], image_hws: np.ndarray, labels: dict[int, int], *, name: str
+        cls,
+        groups: Sequence[Sequence[dict[str, Any]]],
+        image_hws: np.ndarray,
+        labels: dict[int, int],
+        *,
+        name: str,
+        places: Iterable[str],
+        has_tracks: bool = False,
     ) -> "AnnotationTable":
         """From the annotations of each image, as COCO's dicts, without those that `usable_box` leaves out.
 
-        labels: category id -> label. Raises DatasetError for a box that makes no sense.
+        labels: category id -> label. places: what each image is called in messages. has_tracks: the dicts have a `track_id`.
+        Raises DatasetError for a box that makes no sense.
         """
         kept, boxes, starts = [], [], [0]
-        for group, image_hw in zip(groups, image_hws.tolist(), strict=True):
+        for group, image_hw, place in zip(groups, image_hws.tolist(), places, strict=True):
             for annotation in group:
-                box = usable_box(annotation, tuple(image_hw), name=name)
+                where = f"{name}: annotation {annotation['id']} of {place}"
+                box = usable_box(annotation, tuple(image_hw), where=where)
                 if box is not None:
                     kept.append(annotation)
                     boxes.append(box)
@@ -73,6 +83,7 @@ class AnnotationTable:
             is_crowd=np.array([bool(annotation.get("iscrowd")) for annotation in kept], dtype=bool),
             has_mask=np.array([has_mask(segmentation) for segmentation in segmentations], dtype=bool),
             segmentations=_PackedJson.pack(segmentations),
+            track_ids=np.array([annotation["track_id"] for annotation in kept], dtype=np.int64) if has_tracks else None,
         )
 
     def targets(self, index: int) -> Targets:
@@ -84,7 +95,12 @@ class AnnotationTable:
             masks=self._masks(range(rows.start, rows.stop), tuple(self.image_hws[index].tolist())),
             has_mask=torch.from_numpy(self.has_mask[rows].copy()),
             is_crowd=torch.from_numpy(self.is_crowd[rows].copy()),
+            track_ids=None if self.track_ids is None else torch.from_numpy(self.track_ids[rows].copy()),
         )
+
+    def num_objects(self) -> np.ndarray:
+        """int64 [I], annotations of each image that are no crowd regions."""
+        return np.diff(np.concatenate([[0], np.cumsum(~self.is_crowd)])[self.starts])
 
     def _masks(self, rows: range, image_hw: tuple[int, int]) -> BitMasks | None:
         if not self.has_mask[rows.start : rows.stop].any():

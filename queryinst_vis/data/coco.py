@@ -15,7 +15,7 @@ from queryinst_vis.data.coco_json import DatasetError, read_coco
 from queryinst_vis.data.image_file import check_image_folder, read_image
 from queryinst_vis.data.loading import SampleKey
 from queryinst_vis.data.sample import Sample
-from queryinst_vis.data.transforms import Transform
+from queryinst_vis.data.transforms import Transform, augment
 from queryinst_vis.registry import DATASETS
 
 MIN_SIDE = 32  # training images with a shorter side are left out
@@ -62,11 +62,7 @@ class CocoDataset(Dataset[Sample]):
     def __getitem__(self, key: int | SampleKey) -> Sample:
         """An augmented sample; an index alone means seed 0, epoch 0."""
         key = SampleKey.of(key)
-        sample, rng = self.load(key.index), key.rng()
-        for transform in self.transforms:
-            sample = transform(sample, rng)
-        sample.image = sample.image.contiguous()  # a crop must not carry the whole image to another process
-        return sample
+        return augment(self.load(key.index), self.transforms, key.rng())
 
     @property
     def aspect_ratios(self) -> np.ndarray:
@@ -102,4 +98,5 @@ class CocoDataset(Dataset[Sample]):
         self.image_hws = np.array([(image["height"], image["width"]) for image in images], dtype=np.int64)  # [I, 2]
         self.file_names = [image["file_name"] for image in images]
         groups = [by_image[image["id"]] for image in images]
-        self._table = AnnotationTable.pack(groups, self.image_hws, labels, name=str(self.annotations_path))
+        places = (f"image {image_id}" for image_id in self.image_ids)
+        self._table = AnnotationTable.pack(groups, self.image_hws, labels, name=str(self.annotations_path), places=places)

@@ -25,6 +25,8 @@ COCO_FORMAT = Format(
     texts={"images": ("file_name",), "categories": ("name",)},
 )
 
+_FARTHEST = 1_000_000  # pixels, a polygon's point
+
 
 def read_coco(path: str | Path) -> dict[str, Rows]:
     """Lists of `images`, `annotations` and `categories`, with the keys that are needed, unique ids and valid references.
@@ -82,14 +84,13 @@ def segmentation_problem(segmentation: Any) -> str | None:
     return "segmentation must be a list of polygons [x, y, x, y, ...] or a run-length code {size, counts}"
 
 
-def usable_box(annotation: dict[str, Any], image_hw: tuple[int, int], *, name: str) -> tuple[float, ...] | None:
-    """Box of an annotation, xyxy in pixels, clipped to the image; None when it is to be left out.
+def usable_box(annotation: dict[str, Any], image_hw: tuple[int, int], *, where: str) -> tuple[float, ...] | None:
+    """Box of an annotation, xyxy in pixels, clipped to the image; None when it is to be left out. where: for messages.
 
     Left out are annotations marked `ignore`, those with an area of 0 or less, and boxes narrower or lower than a pixel.
     Raises DatasetError for a box that is not four finite numbers or that lies wholly outside the image.
     """
     box = annotation["bbox"]
-    where = f"{name}: annotation {annotation['id']} of image {annotation['image_id']}"
     try:
         x, y, width, height = map(float, box)
     except (TypeError, ValueError):
@@ -116,11 +117,16 @@ def encode_mask(segmentation: Any, image_hw: tuple[int, int]) -> rle_ops.RLE:
     """Compressed code of polygons or of a run-length code, compressed or not. ValueError when it does not fit the image."""
     height, width = image_hw
     if not isinstance(segmentation, dict):
-        return coco_mask.merge(coco_mask.frPyObjects(_polygons(segmentation), height, width))
+        polygons = _polygons(segmentation)
+        if not all(_is_drawable(polygon) for polygon in polygons):
+            raise ValueError(f"a polygon is made of numbers between -{_FARTHEST} and {_FARTHEST}")
+        return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if size != [height, width]:
         raise ValueError(f"the mask's size {size} is not that of the image, {[height, width]}")
     runs = np.array(counts) if isinstance(counts, list) else _runs(counts)
+    if not np.issubdtype(runs.dtype, np.integer) or runs.ndim != 1:
+        raise ValueError("counts must be a list of whole numbers")
     if runs.sum() != height * width or runs.min() < 0:  # pycocotools would leave the rest of the picture uninitialised
         raise ValueError(f"the mask's runs cover {runs.sum()} pixels, the image has {height * width}")
     if isinstance(counts, list):
@@ -138,6 +144,14 @@ def _polygons(segmentation: Any) -> list[list[float]]:
     if not isinstance(segmentation, list):
         return []
     return [polygon for polygon in segmentation if len(polygon) >= 6 and len(polygon) % 2 == 0]
+
+
+def _is_drawable(polygon: list[float]) -> bool:
+    """pycocotools walks along every edge, however far it goes; on what is no number it crashes."""
+    try:
+        return bool((np.abs(np.array(polygon, dtype=np.float64)) <= _FARTHEST).all())
+    except (ValueError, TypeError):
+        return False
 
 
 def _runs(counts: Any) -> np.ndarray:

@@ -5,7 +5,7 @@ same key gives the same picture, whatever was loaded before it and in whichever 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,6 +21,13 @@ class Transform(Protocol):
     """What datasets apply, in order."""
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample: ...
+
+
+def augment(sample: Sample, transforms: Iterable[Transform], rng: np.random.Generator) -> Sample:
+    """Apply transforms in order."""
+    for transform in transforms:
+        sample = transform(sample, rng)
+    return replace(sample, image=sample.image.contiguous())  # a crop must not carry the whole image to another process
 
 
 class RandomFlip:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from queryinst_vis.errors import UserError
 from queryinst_vis.ops.resize import fit_hw, resize_image
 from queryinst_vis.registry import MODELS
 from queryinst_vis.structures import ImageBatch, Instances, Targets
@@ -88,12 +89,16 @@ class ImageModel(nn.Module):
         """Network outputs -> detections of each image in its original pixels, best first, on the CPU."""
         raise NotImplementedError
 
-    def loss(self, batch: ImageBatch, targets: Sequence[Targets], *, clip_length: int = 1) -> dict[str, Tensor]:
-        """Named scalars; those whose name contains "loss" are summed and minimised.
-
-        clip_length: so many rows of the batch at a time are frames of one video, key frame first; 1 for single images.
-        """
+    def loss(self, batch: ImageBatch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+        """Named scalars; those whose name contains "loss" are summed and minimised."""
         raise NotImplementedError
+
+    def clip_loss(self, batch: ImageBatch, targets: Sequence[Targets], *, clip_length: int) -> dict[str, Tensor]:
+        """The same of clips, for a model that learns to compare frames.
+
+        clip_length: so many rows of the batch at a time are frames of one video, key frame first.
+        """
+        raise UserError(f"the training data are clips, but {type(self).__name__} learns from single images")
 
     @torch.inference_mode()
     def predict(self, images: Sequence[np.ndarray], *, min_score: float = 0.0) -> list[Instances]:

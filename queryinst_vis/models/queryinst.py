@@ -5,7 +5,7 @@ matched queries; inference runs only the last one, on the detections that are ke
 gives are embeddings made for comparing frames, and it learns from clips.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -214,33 +214,32 @@ class QueryInst(ImageModel):
 
     # Training
 
-    def loss(self, batch: ImageBatch, targets: Sequence[Targets], *, clip_length: int = 1) -> dict[str, Tensor]:
-        """Losses of each stage and, with a track head, `loss_track`.
+    def loss(self, batch: ImageBatch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+        """Losses of each stage. Raises UserError when there is a track head: it learns from clips."""
+        if self.track_head is not None:
+            raise UserError("the training data are single images, but the model's track_head needs clips")
+        pyramid, initial = self._start(batch.tensor, batch.tensor.new_tensor(batch.sizes))
+        return self._image_losses(pyramid, self._run_stages(pyramid, initial), batch, targets)
 
-        clip_length: frames per clip, key frame first; all but `loss_track` are those of the key frames. Raises UserError when
-        there is a track head and single images, or clips and no track head.
-        """
+    def clip_loss(self, batch: ImageBatch, targets: Sequence[Targets], *, clip_length: int) -> dict[str, Tensor]:
+        """Losses of each stage, of key frames, and `loss_track`. Raises UserError when there is no track head."""
         head = self.track_head
-        if (clip_length > 1) != (head is not None):
-            given = "clips, but the model has no track_head" if head is None else "single images, but its track_head needs clips"
-            raise UserError(f"the training data are {given}")
+        if head is None:
+            raise UserError("the training data are clips, but the model has no track_head")
         keys = slice(None, None, clip_length)
-        run = keys if head is None or head.roi_size else slice(None)  # of reference frames, RoI features need the pyramid alone
-        image_hw = batch.tensor.new_tensor(batch.sizes)
-        pyramid, initial = self._start(batch.tensor, image_hw)
+        run = keys if head.roi_size else slice(None)  # of reference frames, RoI features need the pyramid alone
+        pyramid, initial = self._start(batch.tensor, batch.tensor.new_tensor(batch.sizes))
         states = list(self._run_stages([level[run] for level in pyramid], initial.of(run)))
         losses = {}
-        if head is None or not head.alone:
+        if not head.alone:
             key_states = states if run == keys else [state.of(keys) for state in states]
             losses = self._image_losses([level[keys] for level in pyramid], key_states, batch.of(keys), targets[keys])
-        if head is not None:
-            losses["loss_track"] = self._track_loss(pyramid, states[-1], without_crowd(targets), image_hw, clip_length)
-        return losses
+        return losses | {"loss_track": self._track_loss(pyramid, states[-1], batch, without_crowd(targets), clip_length)}
 
     def _image_losses(
         self,
         pyramid: list[Tensor],
-        states: Sequence[QueryState],
+        states: Iterable[QueryState],
         batch: ImageBatch,
         targets: Sequence[Targets],
     ) -> dict[str, Tensor]:
@@ -287,11 +286,12 @@ class QueryInst(ImageModel):
         return self.criterion.mask_loss(mask_logits, torch.cat(mask_targets))
 
     def _track_loss(
-        self, pyramid: list[Tensor], state: QueryState, objects: Sequence[Targets], image_hw: Tensor, clip_length: int
+        self, pyramid: list[Tensor], state: QueryState, batch: ImageBatch, objects: Sequence[Targets], clip_length: int
     ) -> Tensor:
         """Mean over pairs of a key frame and a reference frame. state: the last stage's, of the frames it was run on."""
         head = self.track_head
         assert head is not None
+        image_hw = batch.tensor.new_tensor(batch.sizes)
         compare = self._boxes_to_compare if head.roi_size else self._queries_to_compare
         frames = compare(pyramid, state, objects, image_hw, clip_length)
         pairs = [(key, key + other) for key in range(0, len(frames), clip_length) for other in range(1, clip_length)]

@@ -33,12 +33,17 @@ class TrainingModel(BaseModel):
         if mode == "predict":
             return self.model.predict([sample.image.permute(1, 2, 0).cpu().numpy() for sample in samples])
         if mode == "loss":
-            device = self.model.device
-            frames = [frame for sample in samples for frame in (sample.frames if isinstance(sample, Clip) else [sample])]
-            batch = self.model.preprocess.collate([frame.image.to(device, non_blocking=True) for frame in frames])
-            targets = [frame.targets.to(device) for frame in frames]
-            return self.model.loss(batch, targets, clip_length=len(frames) // len(samples))
+            return self._loss(samples)
         raise ValueError(f"mode {mode!r} is not loss or predict")
+
+    def _loss(self, samples: Sequence[Sample] | Sequence[Clip]) -> dict[str, Tensor]:
+        device = self.model.device
+        frames = [frame for sample in samples for frame in (sample.frames if isinstance(sample, Clip) else [sample])]
+        batch = self.model.preprocess.collate([frame.image.to(device, non_blocking=True) for frame in frames])
+        targets = [frame.targets.to(device) for frame in frames]
+        if isinstance(samples[0], Clip):
+            return self.model.clip_loss(batch, targets, clip_length=len(samples[0].frames))
+        return self.model.loss(batch, targets)
 
     def init_weights(self) -> None:
         """Nothing: an image model initialises itself, and may have been given weights since."""

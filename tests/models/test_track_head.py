@@ -118,7 +118,7 @@ def test_learns_to_tell_two_objects_apart(kind):
     losses = []
     for _ in range(25):
         torch.manual_seed(0)
-        loss = model.loss(model.preprocess.collate(images), targets, clip_length=2)["loss_track"]
+        loss = model.clip_loss(model.preprocess.collate(images), targets, clip_length=2)["loss_track"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -131,7 +131,9 @@ def test_every_parameter_gets_a_gradient(kind):
     model = small_model(HEADS[kind]())
     images, targets = clips()
     sum(
-        value for name, value in model.loss(model.preprocess.collate(images), targets, clip_length=2).items() if "loss" in name
+        value
+        for name, value in model.clip_loss(model.preprocess.collate(images), targets, clip_length=2).items()
+        if "loss" in name
     ).backward()
     missing = [name for name, parameter in model.named_parameters() if parameter.requires_grad and parameter.grad is None]
     assert not missing
@@ -142,7 +144,7 @@ def test_image_losses_of_clips_are_those_of_their_key_frames(kind):
     images, targets = clips()
     model, plain = small_model(HEADS[kind]()).eval(), small_model(None).eval()
     plain.load_state_dict(model.state_dict(), strict=False)
-    of_clips = model.loss(model.preprocess.collate(images), targets, clip_length=2)
+    of_clips = model.clip_loss(model.preprocess.collate(images), targets, clip_length=2)
     of_keys = plain.loss(plain.preprocess.collate(images[::2]), targets[::2])
     assert of_clips.keys() - of_keys.keys() == {"loss_track"}
     for name, value in of_keys.items():
@@ -152,7 +154,7 @@ def test_image_losses_of_clips_are_those_of_their_key_frames(kind):
 def test_alone_only_the_head_learns():
     model = small_model(HEADS["queries"](alone=True))
     images, targets = clips()
-    losses = model.loss(model.preprocess.collate(images), targets, clip_length=2)
+    losses = model.clip_loss(model.preprocess.collate(images), targets, clip_length=2)
     assert set(losses) == {"loss_track"}
     assert {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad} == {"track_head"}
 
@@ -171,10 +173,11 @@ def test_detections_carry_the_heads_embeddings(kind):
     assert model.info.similarity == ("cosine" if kind == "contrast" else "dot")
 
 
-@pytest.mark.parametrize(("head", "clip_length", "message"), [(True, 1, "needs clips"), (False, 2, "no track_head")])
-def test_clips_and_track_heads_belong_together(head, clip_length, message):
-    model = small_model(HEADS["queries"]() if head else None)
+def test_clips_and_track_heads_belong_together():
     images, targets = clips()
+    model, plain = small_model(HEADS["queries"]()), small_model(None)
     batch = model.preprocess.collate(images)
-    with pytest.raises(UserError, match=message):
-        model.loss(batch, targets, clip_length=clip_length)
+    with pytest.raises(UserError, match="needs clips"):
+        model.loss(batch, targets)
+    with pytest.raises(UserError, match="no track_head"):
+        plain.clip_loss(batch, targets, clip_length=2)

@@ -54,6 +54,42 @@ class RandomShortSide:
         return resize(sample, fit_hw(sample.image_hw, short, self.long))
 
 
+class RandomScale:
+    """Resize, keeping the ratio, into one of `scales`, pairs of (long side, short side) in pixels (mmdetection's `value` mode).
+
+    One pair, such as (640, 360) of MaskTrack R-CNN, is a plain resize.
+    """
+
+    def __init__(self, scales: Sequence[tuple[int, int]]) -> None:
+        if not len(scales):
+            raise ValueError("scales must hold at least one pair (long side, short side)")
+        for long, short in scales:
+            _check_sides("a scale", short, long)
+        self.scales = scales
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        long, short = self.scales[int(rng.integers(len(self.scales)))]
+        return resize(sample, fit_hw(sample.image_hw, short, long))
+
+
+class RandomScaleRange:
+    """Resize, keeping the ratio: limits of the long and of the short side are uniform integers, drawn independently.
+
+    longs, shorts: (lowest, highest) in pixels, both included (mmdetection's `range` mode). SipMask-VIS, which the multi-scale
+    QueryInst-VIS follows, has longs (649, 960) and shorts (360, 480).
+    """
+
+    def __init__(self, *, longs: tuple[int, int], shorts: tuple[int, int]) -> None:
+        _check_sides("longs", *longs)
+        _check_sides("shorts", *shorts)
+        self.longs = longs
+        self.shorts = shorts
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        long, short = (int(rng.integers(low, high + 1)) for low, high in (self.longs, self.shorts))
+        return resize(sample, fit_hw(sample.image_hw, short, long))
+
+
 class RandomCrop:
     """Cut out a window whose sides are uniform integers in [min(side, low), min(side, high)] (mmdetection's `absolute_range`)."""
 
@@ -125,6 +161,11 @@ class RandomColour:
         image = pixels.adjust_brightness(sample.image, brightness)
         image = pixels.adjust_contrast(image, contrast)
         return replace(sample, image=pixels.adjust_saturation(image, saturation))
+
+
+def _check_sides(name: str, low: int, high: int) -> None:
+    if not 1 <= low <= high:
+        raise ValueError(f"{name}: expected 1 <= lower <= higher pixels, got {low} and {high}")
 
 
 def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:

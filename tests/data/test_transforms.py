@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from queryinst_vis.data.sample import Sample
-from queryinst_vis.data.transforms import RandomChoice, RandomColour, RandomCrop, RandomFlip, RandomResizedCrop, RandomShortSide
+from queryinst_vis.data.transforms import (
+    RandomChoice,
+    RandomColour,
+    RandomCrop,
+    RandomFlip,
+    RandomResizedCrop,
+    RandomScale,
+    RandomScaleRange,
+    RandomShortSide,
+)
 from queryinst_vis.masks import BitMasks
 from queryinst_vis.structures import Targets
 
@@ -33,6 +42,8 @@ def _rngs(count: int):
 TRANSFORMS = [
     RandomFlip(),
     RandomShortSide([20, 33, 50], long=90),
+    RandomScale([(60, 40), (90, 50)]),
+    RandomScaleRange(longs=(64, 96), shorts=(36, 48)),
     RandomCrop(10, 40),
     RandomResizedCrop((24, 40)),
     RandomColour(),
@@ -164,4 +175,49 @@ def test_colour_of_zero_amount_is_nothing():
 )
 def test_bad_arguments(make):
     with pytest.raises(ValueError, match="got"):
+        make()
+
+
+SIPMASK_VIS = RandomScaleRange(longs=(649, 960), shorts=(360, 480))
+
+
+@pytest.mark.parametrize(
+    ("transform", "hw", "expected"),
+    [
+        (RandomScale([(640, 360)]), (720, 1280), (360, 640)),
+        (RandomScale([(640, 360)]), (1280, 720), (640, 360)),
+        (RandomScale([(640, 360)]), (480, 640), (360, 480)),  # the short side decides
+        (RandomScale([(640, 360)]), (300, 900), (213, 640)),  # the long side does: 300 * 640 / 900 = 213.3
+        (RandomScaleRange(longs=(640, 640), shorts=(360, 360)), (720, 1280), (360, 640)),
+    ],
+)
+def test_scale_keeps_the_ratio_inside_both_limits(transform, hw, expected):
+    assert transform(_sample(hw, []), np.random.default_rng(0)).image_hw == expected
+
+
+def test_one_of_the_scales():
+    sizes = {RandomScale([(64, 36), (96, 48)])(_sample((72, 128), []), rng).image_hw for rng in _rngs(20)}
+    assert sizes == {(36, 64), (48, 85)}
+
+
+def test_long_and_short_limits_are_drawn_independently():
+    """A square shows the limit of the short side, a strip that of the long one."""
+    squares = [SIPMASK_VIS(_sample((50, 50), []), rng).image_hw[0] for rng in _rngs(300)]
+    strips = [SIPMASK_VIS(_sample((5, 500), []), rng).image_hw[1] for rng in _rngs(300)]
+    assert min(squares) < 363 <= 477 < max(squares) <= 480
+    assert 649 <= min(strips) < 655 <= 954 < max(strips) <= 960
+    assert abs(np.corrcoef(squares, strips)[0, 1]) < 0.15
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RandomScale([]),
+        lambda: RandomScale([(360, 640)]),
+        lambda: RandomScaleRange(longs=(960, 649), shorts=(360, 480)),
+        lambda: RandomScaleRange(longs=(649, 960), shorts=(0, 480)),
+    ],
+)
+def test_scales_that_make_no_sense(make):
+    with pytest.raises(ValueError, match=r"pair|expected 1 <="):
         make()

@@ -30,7 +30,8 @@ def load_weights(
     """Copy tensors into the model, as far as names (of any known dialect) match; the report says what did not.
 
     source: a file (safetensors or `.pth`), a name of model_zoo, or a state dict. Of a training's checkpoint with EMA the averaged
-    weights are taken. allow_shape_mismatch: leave a tensor of another shape as it is in the model (another class or query count).
+    weights are taken. allow_shape_mismatch: leave a tensor of another shape as it is in the model (another class count),
+    and choose among more initial queries than the model has (see `choose_queries`).
     Raises CheckpointError, with the model untouched, when the file is refused, nothing matches, or a shape differs.
     """
     if isinstance(source, Mapping):
@@ -103,12 +104,26 @@ def _build_described(path: Path, architecture: dict[str, Any]) -> ImageModel:
 
 def _load_tensors(model: nn.Module, source: str, tensors: dict[str, Tensor], *, allow_shape_mismatch: bool) -> LoadReport:
     dialect, tensors = to_our_names(tensors)
+    notes = _fit(model, tensors) if allow_shape_mismatch else ()
     report = _checked_report(model, source, dialect, tensors, allow_shape_mismatch=allow_shape_mismatch)
     own = model.state_dict()
     with torch.no_grad():
         for name in report.matched:
             own[name].copy_(tensors[name])
-    return report
+    return dataclasses.replace(report, notes=notes)
+
+
+def _fit(model: nn.Module, tensors: dict[str, Tensor]) -> tuple[str, ...]:
+    """Let the parts of a model that know how to make tensors of another shape their own do so, in place; what they did."""
+    notes = []
+    for path, part in model.named_modules():
+        if hasattr(part, "fit_weights"):
+            prefix = f"{path}." if path else ""
+            own = {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}
+            if note := part.fit_weights(own):
+                tensors.update({prefix + name: tensor for name, tensor in own.items()})
+                notes.append(note)
+    return tuple(notes)
 
 
 def _checked_report(

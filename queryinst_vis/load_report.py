@@ -9,7 +9,10 @@ _MAX_NAMES = 6
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """Names are ours. mismatched: name -> (shape in the file, shape in the model); left_over: in the file, not in the model."""
+    """Names are ours. mismatched: name -> (shape in the file, shape in the model); left_over: in the file, not in the model.
+
+    notes: how tensors were made to fit, a sentence each.
+    """
 
     source: str
     dialect: str
@@ -17,6 +20,7 @@ class LoadReport:
     missing: tuple[str, ...]
     left_over: tuple[str, ...]
     mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    notes: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -32,7 +36,7 @@ class LoadReport:
             lines.append(f"  left over ({len(self.left_over)}): {summary(self.left_over)}")
         if self.mismatched:
             lines.append(f"  of another shape ({len(self.mismatched)}): {self.mismatch_summary()}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
     def mismatch_summary(self) -> str:
         """One line: each kind of tensor whose shape differs, with both shapes."""

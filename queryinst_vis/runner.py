@@ -28,7 +28,9 @@ from queryinst_vis.config import build, construct
 from queryinst_vis.data.loading import JoinedDataset, SampleLoader, TrainBatches, ValidationBatches
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.base import ImageModel
+from queryinst_vis.registry import TRACKERS, available
 from queryinst_vis.safe_load import safe_load
+from queryinst_vis.trackers import Tracker, build_tracker
 from queryinst_vis.training.checkpoints import Checkpoints, ExportWeights, checkpoints
 from queryinst_vis.training.ema import AveragedWeights
 from queryinst_vis.training.hooks import Console, StopAtNonFiniteLoss
@@ -86,7 +88,7 @@ def build_runner(
     schedule = build(recipe.schedule)
     averaged = AveragedWeights(recipe.ema, accumulate=recipe.accumulate) if recipe.ema else None
     runner = TrainRunner(
-        TrainingModel(model),
+        TrainingModel(model, build_tracker_of(recipe, model)),
         str(work_dir),
         train_dataloader=loader,
         train_cfg={"type": TrainLoop, "max_epochs": recipe.epochs, "val_interval": recipe.val_every},
@@ -125,7 +127,7 @@ def build_model(recipe: Recipe, *, classes: Sequence[str] = ()) -> ImageModel:
     if recipe.info:
         model.info = build(recipe.info)
     model.info.classes = tuple(model.info.classes or classes or recipe.classes)
-    _check_number_of_classes(model)
+    _check_info(model)
     sources = [recipe.load_from] if isinstance(recipe.load_from, str) else recipe.load_from or []
     for source in sources:
         report = load_weights(model, source, allow_shape_mismatch=recipe.allow_shape_mismatch)
@@ -134,10 +136,25 @@ def build_model(recipe: Recipe, *, classes: Sequence[str] = ()) -> ImageModel:
     return model
 
 
-def _check_number_of_classes(model: ImageModel) -> None:
+def build_tracker_of(recipe: Recipe, model: ImageModel) -> Tracker:
+    """The recipe's tracker, by default the model's own, for embeddings as the model gives them. Raises UserError."""
+    settings = {name: build(value) for name, value in (recipe.tracker or {"type": model.info.tracker}).items()}
+    kind = settings.pop("type")
+    name = next((name for name in available(TRACKERS) if TRACKERS.module_dict[name] is kind), kind)
+    threshold = settings.pop("score_threshold", model.info.score_threshold)
+    return build_tracker(str(name), score_threshold=threshold, similarity=model.info.similarity, **settings)
+
+
+def _check_info(model: ImageModel) -> None:
     count, names = getattr(model, "num_classes", None), model.info.classes
     if names and count is not None and count != len(names):
         raise UserError(f"model.num_classes={count}, but the classes are {_listed(names)}")
+    head = getattr(model, "track_head", None)
+    if head is not None and head.criterion.similarity != model.info.similarity:
+        raise UserError(
+            f"info.similarity={model.info.similarity!r}, but the track_head's embeddings are made for "
+            f"{head.criterion.similarity!r}"
+        )
 
 
 def check_measured_classes(names: Sequence[str], evaluator: Evaluator) -> None:

@@ -18,7 +18,7 @@ from queryinst_vis.data.classes import COCO
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.backbones import ShuffleNetV2
 from queryinst_vis.models.base import ModelInfo, Preprocess
-from queryinst_vis.models.queries import LearnedQueries
+from queryinst_vis.models.queries import LearnedQueries, choose_queries
 from queryinst_vis.models.queryinst import QueryInst
 
 
@@ -356,3 +356,25 @@ def test_nothing_matches(model, state):
 def test_checkpoint_without_a_state_dict(model, content, tmp_path):
     torch.save(content, tmp_path / "a.pth")
     assert "state dict" in _one_line(CheckpointError, load_weights, model, tmp_path / "a.pth")
+
+
+def test_fewer_queries_are_chosen_to_stand_for_all():
+    """Of the twelve queries two heaps of four are nearly equal, four are alone."""
+    many, few = _build(num_queries=12), _build(num_queries=6)
+    with torch.no_grad():
+        for start in (0, 4):
+            many.queries.embeds[start : start + 4] = many.queries.embeds[start] + 0.01 * torch.randn(4, 16)
+    report = load_weights(few, many.state_dict(), allow_shape_mismatch=True)
+    assert not report.mismatched
+    (note,) = report.notes
+    chosen = [int(number) for number in note.split("[")[1].rstrip("]").split(", ")]
+    assert [sum(index in heap for index in chosen) for heap in (range(4), range(4, 8), range(8, 12))] == [1, 1, 4]
+    assert torch.equal(few.queries.boxes, many.queries.boxes[chosen])
+    assert torch.equal(few.queries.embeds, many.queries.embeds[chosen])
+    assert note in str(report)
+
+
+def test_choosing_queries_looks_at_boxes_too():
+    boxes = torch.tensor([[0.2, 0.2, 0.2, 0.2], [0.21, 0.2, 0.2, 0.2], [0.8, 0.8, 0.2, 0.2], [0.8, 0.79, 0.2, 0.2]])
+    chosen = choose_queries(boxes, torch.ones(4, 8), 2).tolist()
+    assert [index // 2 for index in chosen] == [0, 1]

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from queryinst_vis.checkpoint import load_weights
     from queryinst_vis.device import select_device
     from queryinst_vis.model_zoo import weights_path
-    from queryinst_vis.runner import build_model, build_recipe, check_measured_classes, validation_parts
+    from queryinst_vis.runner import build_model, build_recipe, build_tracker_of, check_measured_classes, validation_parts
     from queryinst_vis.training.evaluation import evaluate
     from queryinst_vis.weights_file import read_weights
 
@@ -39,8 +39,9 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"{args.weights}: does not hold all of the model in {args.config}, so nothing was measured")
     check_measured_classes(read_weights(weights_path(args.weights)).info.classes, evaluator)
     model.to(select_device(args.device))
-    with progress_bar("images", len(loader)) as advance:
-        metrics = evaluate(model, loader, evaluator, on_batch=advance)
+    tracker = build_tracker_of(recipe, model)
+    with progress_bar("batches", len(loader), unit="a second") as advance:
+        metrics = evaluate(model, loader, evaluator, tracker=tracker, on_batch=advance)
     print(_table(metrics))
     return 0
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from queryinst_vis.ops.boxes import cxcywh_to_xyxy
+from queryinst_vis.ops.boxes import box_iou, cxcywh_to_xyxy
 from queryinst_vis.registry import MODELS
 
 
@@ -37,3 +38,34 @@ class LearnedQueries(nn.Module):
         whwh = image_hw.flip(1).repeat(1, 2)  # [B, 4]
         boxes = cxcywh_to_xyxy(self.boxes)[None] * whwh[:, None]
         return InitialQueries(boxes, self.embeds[None].expand(len(image_hw), -1, -1), None)
+
+    def fit_weights(self, tensors: dict[str, Tensor]) -> str | None:
+        """Reduce the queries of another table, {"boxes", "embeds"}, to as many as are here; says what was done, None for nothing.
+
+        Fewer queries than here cannot be made more, and are left alone.
+        """
+        boxes, embeds = tensors.get("boxes"), tensors.get("embeds")
+        if boxes is None or embeds is None or len(boxes) <= self.num_queries or boxes.shape[1:] != (4,):
+            return None
+        chosen = choose_queries(boxes, embeds, self.num_queries)
+        tensors |= {"boxes": boxes[chosen], "embeds": embeds[chosen]}
+        return f"{self.num_queries} of the {len(boxes)} initial queries chosen to stand for all: {chosen.tolist()}"
+
+
+def choose_queries(boxes: Tensor, embeds: Tensor, count: int) -> Tensor:
+    """The `count` queries that together are most like all N: int64 [count], ascending.
+
+    Greedy facility location: each next one raises most the sum over all queries of the likeness to their nearest chosen one.
+    Likeness is box IoU plus the cosine of contents, so neither an oddity nor a second copy of a common query is taken.
+    boxes: [N, 4] as cx, cy, w, h; embeds: [N, D].
+    """
+    corners, contents = cxcywh_to_xyxy(boxes.float()), F.normalize(embeds.float(), dim=1)
+    likeness = box_iou(corners, corners) + contents @ contents.T + 1  # [N, N], none below 0
+    nearest = torch.zeros(len(boxes), device=boxes.device)
+    chosen: list[int] = []
+    for _ in range(count):
+        gains = torch.maximum(likeness, nearest).sum(1)
+        gains[chosen] = -torch.inf
+        chosen.append(int(gains.argmax()))
+        nearest = torch.maximum(nearest, likeness[chosen[-1]])
+    return torch.tensor(sorted(chosen))

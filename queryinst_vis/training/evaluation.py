@@ -8,15 +8,21 @@ from mmengine.evaluator import Evaluator
 
 from queryinst_vis.data.loading import SampleLoader
 from queryinst_vis.models.base import ImageModel
+from queryinst_vis.trackers import Tracker
 from queryinst_vis.training.model import TrainingModel
 
 
 @torch.no_grad()
 def evaluate(
-    model: ImageModel, loader: SampleLoader, evaluator: Evaluator, *, on_batch: Callable[[], None] = lambda: None
+    model: ImageModel,
+    loader: SampleLoader,
+    evaluator: Evaluator,
+    *,
+    tracker: Tracker | None = None,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Values of the metrics by name. on_batch: called after each batch, for a progress bar."""
-    predictor = TrainingModel(model).eval()
+    """Values of the metrics by name. tracker: for videos. on_batch: called after each batch, for a progress bar."""
+    predictor = TrainingModel(model, tracker).eval()
     for samples in loader:
         evaluator.process(data_samples=predictor(samples, mode="predict"), data_batch=samples)
         on_batch()

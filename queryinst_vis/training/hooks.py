@@ -53,7 +53,7 @@ class Console(Hook):
         start = f", going on after iteration {runner.iter}" if runner.iter else ""
         say(
             runner,
-            f"training {count / 1e6:.2f} million parameters on {model.device.type} with {len(loader.dataset)} images, "
+            f"training {count / 1e6:.2f} million parameters on {model.device.type} with {len(loader.dataset)} samples, "
             f"{len(loader)} iterations an epoch{start}; log in {runner.log_dir}",
         )
 

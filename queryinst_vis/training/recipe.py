@@ -29,6 +29,7 @@ class Recipe:
     train_dataset: Spec | list[Spec] | None = None  # several are joined
     val_dataset: Spec | None = None
     val_metric: Spec | list[Spec] | None = None  # mmengine metrics
+    tracker: Spec | None = None  # a Tracker for validation on videos; by default the one that `info` names
     num_workers: int = 2  # loader processes for each training process
     group_by_shape: bool = True  # wide and tall images in different batches
 

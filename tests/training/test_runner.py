@@ -99,7 +99,7 @@ def test_the_work_dir_afterwards(train: Callable, tmp_path: Path, capsys: pytest
     assert json.loads((run / "best.json").read_text())["metric"] == "toy/score"
     assert json.loads((run / "config.json").read_text())["model"]["type"] == "toy_training.ToyModel"
     output = capsys.readouterr().out
-    assert "on cpu with 14 images, 5 iterations an epoch; log in" in output
+    assert "on cpu with 14 samples, 5 iterations an epoch; log in" in output
     assert "epoch 1/3  iteration 2/15  loss" in output
     assert "lr 1.00e-03" in output  # the last epoch's: of the main parameters, not of the backbone
     assert max(len(line) for line in output.splitlines() if str(run) not in line) <= 120

@@ -1,6 +1,9 @@
-"""Files that appear under their name when they are complete, and never replace another one unasked."""
+"""Files and folders that appear under their name when they are complete, and never replace another one unasked."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from queryinst_vis.errors import UserError
@@ -24,3 +27,42 @@ def check_new_file(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     if not os.access(folder, os.W_OK):
         raise UserError(f"no permission to write to the folder {folder}")
     return path
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike[str], *, overwrite: bool, known_by: str) -> Iterator[Path]:
+    """A folder NAME.part to fill, which gets its name when the block is left without an error and is removed otherwise.
+
+    An existing folder is replaced only with `overwrite`, and only when it is empty or holds a file named `known_by`, as
+    those made by the same command do. UserError: it may not be replaced, or its parent is missing or read-only.
+    """
+    path = Path(os.path.normpath(path))
+    _check_new_folder(path, overwrite=overwrite, known_by=known_by)
+    part, old = part_of(path), path.with_name(path.name + ".old")
+    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
+    part.mkdir()
+    try:
+        yield part
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            path.rename(old)
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_new_folder(path: Path, *, overwrite: bool, known_by: str) -> None:
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is no folder")
+    if path.is_symlink():
+        raise UserError(f"{path} is a link; name the folder itself")
+    if path.is_dir() and any(path.iterdir()):
+        if not (path / known_by).is_file():
+            raise UserError(f"{path} holds other things; name a new folder")
+        if not overwrite:
+            raise UserError(f"{path} exists; --overwrite replaces it")
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent} to make {path.name} in")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"no permission to write to the folder {path.parent}")

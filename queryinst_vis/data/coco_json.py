@@ -124,14 +124,34 @@ def encode_mask(segmentation: Any, image_hw: tuple[int, int]) -> rle_ops.RLE:
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if size != [height, width]:
         raise ValueError(f"the mask's size {size} is not that of the image, {[height, width]}")
+    if isinstance(segmentation, _CheckedCode):
+        return rle_ops.RLE(size=size, counts=counts)  # type: ignore[typeddict-item]
     runs = np.array(counts) if isinstance(counts, list) else _runs(counts)
-    if not np.issubdtype(runs.dtype, np.integer) or runs.ndim != 1:
+    if runs.dtype.kind != "i" or runs.ndim != 1:
         raise ValueError("counts must be a list of whole numbers")
     if runs.sum() != height * width or runs.min() < 0:  # pycocotools would leave the rest of the picture uninitialised
         raise ValueError(f"the mask's runs cover {runs.sum()} pixels, the image has {height * width}")
     if isinstance(counts, list):
         return coco_mask.frPyObjects(segmentation, height, width)
     return rle_ops.RLE(size=size, counts=counts)  # type: ignore[typeddict-item]
+
+
+class _CheckedCode(dict):
+    """A compressed code that fits the size it states."""
+
+
+def compress_code(value: dict[str, Any]) -> dict[str, Any]:
+    """For `read_json`: a run-length code of numbers becomes text, anything else stays as it is, codes that fit nothing too.
+
+    As Python objects the numbers of a file's masks take ten times the memory of the file.
+    """
+    if value.keys() != {"size", "counts"} or not isinstance(value["counts"], list):
+        return value
+    try:
+        height, width = value["size"]
+        return _CheckedCode(rle_ops.to_json(encode_mask(value, (height, width))))
+    except (ValueError, TypeError, OverflowError):
+        return value
 
 
 def decode_mask(segmentation: Any, image_hw: tuple[int, int]) -> np.ndarray:

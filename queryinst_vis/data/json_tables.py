@@ -1,7 +1,7 @@
 """Annotation files as tables of rows with ids: reading the JSON, and finding rows that lack what their format needs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,13 @@ class Format:
         return None
 
 
-def read_json(path: str | Path) -> Any:
-    """The parsed content. Raises DatasetError when there is no such file or it is not JSON."""
+def read_json(path: str | Path, *, change: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """The parsed content. Raises DatasetError when there is no such file or it is not JSON.
+
+    change: what to make of each object, innermost first, while the file is parsed.
+    """
     try:
-        return json.loads(Path(path).read_bytes())
+        return json.loads(Path(path).read_bytes(), object_hook=change)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors

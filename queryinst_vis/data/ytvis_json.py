@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from queryinst_vis.data.coco_json import segmentation_problem
+from queryinst_vis.data.coco_json import compress_code, segmentation_problem
 from queryinst_vis.data.json_tables import DatasetError, Format, Rows, is_whole, read_json, size_problem
 
 YTVIS_FORMAT = Format(
@@ -26,9 +26,9 @@ def read_ytvis(path: str | Path) -> dict[str, Rows]:
     """Lists of `videos`, `annotations` and `categories`, with the keys that are needed, unique ids and valid references.
 
     Every annotation's `segmentations` (and `bboxes`, `areas`, where given) are as long as its video. A file without annotations
-    (a test set) gives an empty list. Raises DatasetError.
+    (a test set) gives an empty list. Run-length codes of numbers come as text. Raises DatasetError.
     """
-    return check_ytvis(read_json(path), name=str(path))
+    return check_ytvis(read_json(path, change=compress_code), name=str(path))
 
 
 def check_ytvis(content: Any, *, name: str) -> dict[str, Rows]:

@@ -4,7 +4,7 @@ An empty mask counts as none: the object is not to be seen in that frame.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,6 +79,11 @@ def drop_unannotated(content: Mapping[str, Any], results: Sequence[Mapping[str, 
     return kept
 
 
+def mask_areas(codes: Iterable[RLE]) -> list[int]:
+    """Pixels of each mask, one by one: pycocotools 2.0.11 cannot count more than 255 masks at a time."""
+    return [int(coco_mask.area(code)) for code in codes]
+
+
 def share_inside(codes: Sequence[RLE], region: RLE) -> np.ndarray:
     """Share of each mask's pixels that lie in a region: float64 [N]."""
     return np.asarray(coco_mask.iou(list(codes), [region], [1])).reshape(len(codes))
@@ -94,8 +99,7 @@ def _united(tracks: Sequence[MaskTrack]) -> dict[int, RLE]:
 
 
 def _visible(masks: Mapping[int, RLE]) -> dict[int, RLE]:
-    areas = coco_mask.area(list(masks.values())) if masks else ()
-    return {frame: code for (frame, code), area in zip(masks.items(), areas, strict=True) if area > 0}
+    return {frame: code for (frame, code), area in zip(masks.items(), mask_areas(masks.values()), strict=True) if area > 0}
 
 
 def _encoded(annotation: Mapping[str, Any], video: Mapping[str, Any]) -> dict[int, RLE]:

@@ -137,6 +137,12 @@ def test_masks_of_annotations_that_cannot_be_read():
         identity_metrics(truth, [])
 
 
+def test_more_than_255_masks_of_a_track():
+    """pycocotools 2.0.11 fails to count the areas of that many at a time."""
+    masks = [rectangle(0)] * 256
+    assert identity_metrics(annotations((1, 1, masks)), results((1, 1, masks)))["HOTA"] == pytest.approx(1)
+
+
 def test_a_file_is_read(tmp_path):
     masks = [rectangle(0)] * 2
     (tmp_path / "gt.json").write_text(json.dumps(annotations((1, 1, masks))))

@@ -5,7 +5,6 @@ wholly outside its image is an error here, where the reference drops it silently
 """
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,30 +37,30 @@ def read_coco(path: str | Path) -> dict[str, Rows]:
 
 def check_coco(content: Any, *, name: str) -> dict[str, Rows]:
     """The same for content already parsed; `name` stands for the file in messages."""
-    for problem in coco_problems(content):
-        raise DatasetError(f"{name}: {problem}")
-    return {key: content.get(key) or [] for key in COCO_FORMAT.required}
+    tables, problems = sound_coco(content)
+    if problems:
+        raise DatasetError(f"{name}: {problems[0]}")
+    return tables
 
 
-def coco_problems(content: Any) -> Iterator[str]:
-    """A line about everything that is wrong, most basic first. What masks and boxes hold is not looked at."""
+def sound_coco(content: Any) -> tuple[dict[str, Rows], list[str]]:
+    """The tables without rows that are wrong, and a line about each thing that is. What masks and boxes hold is not looked at."""
     if not isinstance(content, dict):
-        yield "not COCO annotations: expected an object with images, annotations and categories"
-        return
-    tables: dict[str, Rows] = {}
-    for key in COCO_FORMAT.required:
-        tables[key], problems = COCO_FORMAT.sound_rows(content, key)
-        yield from problems
+        return {}, ["not COCO annotations: expected an object with images, annotations and categories"]
+    tables, problems = COCO_FORMAT.sound_tables(content)
     if not tables["images"]:
-        yield "lists no image"
-    for image in tables["images"]:
-        if problem := size_problem(image):
-            yield f"image {image['id']}: {problem}"
+        problems.append("lists no image")
+    problems += [f"image {image['id']}: {problem}" for image in tables["images"] if (problem := size_problem(image))]
     image_ids = {image["id"] for image in tables["images"]}
     category_ids = {category["id"] for category in tables["categories"]}
+    annotations = []
     for annotation in tables["annotations"]:
         if problem := _problem(annotation, image_ids, category_ids):
-            yield f"annotation {annotation['id']} of image {annotation['image_id']}: {problem}"
+            problems.append(f"annotation {annotation['id']} of image {annotation['image_id']}: {problem}")
+        else:
+            annotations.append(annotation)
+    images = [image for image in tables["images"] if not size_problem(image)]
+    return tables | {"images": images, "annotations": annotations}, problems
 
 
 def _problem(annotation: dict[str, Any], image_ids: set[int], category_ids: set[int]) -> str | None:

@@ -25,10 +25,16 @@ class Format:
     texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     optional: tuple[str, ...] = ("annotations",)
 
-    def sound_rows(self, content: Any, key: str) -> tuple[Rows, list[str]]:
-        """The rows of a table that have all fields and an id of their own, and a line about each of the others."""
-        rows = content.get(key) if isinstance(content, dict) else None
-        if rows is None and key in self.optional and isinstance(content, dict):
+    def sound_tables(self, content: dict[str, Any]) -> tuple[dict[str, Rows], list[str]]:
+        """Of each table the rows that have all fields and an id of their own, and a line about each of the others."""
+        tables, problems = {}, []
+        for key in self.required:
+            tables[key], found = self._sound_rows(content.get(key), key)
+            problems += found
+        return tables, problems
+
+    def _sound_rows(self, rows: Any, key: str) -> tuple[Rows, list[str]]:
+        if rows is None and key in self.optional:
             return [], []
         if not isinstance(rows, list):
             return [], [f"not {self.name} annotations: expected a list of objects under {key!r}"]

@@ -4,7 +4,7 @@ https://youtube-vos.org/dataset/vis. One annotation is one object through its wh
 frame. An annotation's own `length`, `width` and `height` are not looked at: YouTube-VIS 2019 says a length of 1 everywhere.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,37 +33,30 @@ def read_ytvis(path: str | Path) -> dict[str, Rows]:
 
 def check_ytvis(content: Any, *, name: str) -> dict[str, Rows]:
     """The same for content already parsed; `name` stands for the file in messages."""
-    for problem in ytvis_problems(content):
-        raise DatasetError(f"{name}: {problem}")
-    return {key: content.get(key) or [] for key in YTVIS_FORMAT.required}
+    tables, problems = sound_ytvis(content)
+    if problems:
+        raise DatasetError(f"{name}: {problems[0]}")
+    return tables
 
 
-def ytvis_problems(content: Any) -> Iterator[str]:
-    """A line about everything that is wrong, most basic first. Whether masks fit their frames is not looked at."""
+def sound_ytvis(content: Any) -> tuple[dict[str, Rows], list[str]]:
+    """The tables without rows that are wrong, and a line about each thing that is. Whether masks fit is not looked at."""
     if not isinstance(content, dict):
-        yield "not YouTube-VIS annotations: expected an object with videos, annotations and categories"
-        return
-    tables: dict[str, Rows] = {}
-    for key in YTVIS_FORMAT.required:
-        tables[key], problems = YTVIS_FORMAT.sound_rows(content, key)
-        yield from problems
+        return {}, ["not YouTube-VIS annotations: expected an object with videos, annotations and categories"]
+    tables, problems = YTVIS_FORMAT.sound_tables(content)
     if not tables["videos"]:
-        yield "lists no video"
-    videos = {}
-    for video in tables["videos"]:
-        if problem := _video_problem(video):
-            yield problem
-        else:
-            videos[video["id"]] = video
-    all_video_ids = {video["id"] for video in tables["videos"]}
+        problems.append("lists no video")
+    video_problems = {video["id"]: _video_problem(video) for video in tables["videos"]}
+    videos = {video["id"]: video for video in tables["videos"] if not video_problems[video["id"]]}
+    problems += filter(None, video_problems.values())
     category_ids = {category["id"] for category in tables["categories"]}
+    annotations = []
     for annotation in tables["annotations"]:
-        if problem := _reference_problem(annotation, all_video_ids, category_ids):
-            yield f"annotation {annotation['id']} of video {annotation['video_id']}: {problem}"
-        elif annotation["video_id"] in videos:
-            video = videos[annotation["video_id"]]
-            for problem in _track_problems(annotation, len(video["file_names"])):
-                yield f"{describe_video(video)}: annotation {annotation['id']}: {problem}"
+        found = list(_annotation_problems(annotation, videos, video_problems.keys(), category_ids))
+        problems += found
+        if not found and annotation["video_id"] in videos:
+            annotations.append(annotation)
+    return tables | {"videos": list(videos.values()), "annotations": annotations}, problems
 
 
 def video_name(video: Mapping[str, Any]) -> str:
@@ -86,7 +79,18 @@ def _video_problem(video: dict[str, Any]) -> str | None:
     return problem and f"{describe_video(video)}: {problem}"
 
 
-def _reference_problem(annotation: dict[str, Any], video_ids: set[int], category_ids: set[int]) -> str | None:
+def _annotation_problems(
+    annotation: dict[str, Any], videos: dict[int, dict[str, Any]], video_ids: Collection[int], category_ids: set[int]
+) -> Iterator[str]:
+    """videos: the sound ones by id; what belongs to others is not looked at."""
+    if problem := _reference_problem(annotation, video_ids, category_ids):
+        yield f"annotation {annotation['id']} of video {annotation['video_id']}: {problem}"
+    elif video := videos.get(annotation["video_id"]):
+        for problem in _track_problems(annotation, len(video["file_names"])):
+            yield f"{describe_video(video)}: annotation {annotation['id']}: {problem}"
+
+
+def _reference_problem(annotation: dict[str, Any], video_ids: Collection[int], category_ids: set[int]) -> str | None:
     for field in ("video_id", "category_id"):
         if not is_whole(annotation[field]):
             return f"{field} must be a whole number, got {annotation[field]!r}"

@@ -7,7 +7,7 @@ import pytest
 from ytvis_files import CATEGORIES, polygon, ytvis_content
 
 from queryinst_vis.data.json_tables import DatasetError
-from queryinst_vis.data.ytvis_json import check_ytvis, read_ytvis, ytvis_problems
+from queryinst_vis.data.ytvis_json import check_ytvis, read_ytvis, sound_ytvis
 
 FOUR = [polygon(1, 1, 9, 9), None, polygon(2, 1, 9, 9), None]
 
@@ -102,15 +102,17 @@ def test_all_problems_are_found_not_only_the_first():
     )
     content["videos"][1]["length"] = 9
     content["annotations"].append(5)
-    problems = list(ytvis_problems(content))
+    tables, problems = sound_ytvis(content)
     assert len(problems) == 8
     assert sum("annotation 102" in problem for problem in problems) == 5
+    assert [video["id"] for video in tables["videos"]] == [0]
+    assert [annotation["id"] for annotation in tables["annotations"]] == [101]
 
 
 def test_videos_without_a_folder_are_called_by_their_id():
     content = ytvis_content([{"segmentations": FOUR[:3]}])
     content["videos"][0]["file_names"] = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
-    assert next(ytvis_problems(content)).startswith("video 0 (0): annotation 100")
+    assert sound_ytvis(content)[1][0].startswith("video 0 (0): annotation 100")
 
 
 @pytest.mark.parametrize("text", ["", "[" * 100_000, "\x80"])

@@ -34,7 +34,9 @@ class Affinity:
 
     def cost(self, tracks: TrackTable, sightings: Sightings, time: float) -> Tensor:
         """[T, N] in [0, 1]; inf where a detection is out of reach."""
-        expected, elapsed = tracks.expected_boxes(time), tracks.elapsed(time)[:, None]
+        expected, elapsed = tracks.expected_boxes(time), tracks.elapsed(time)
+        too_far = out_of_reach(expected, elapsed, sightings.boxes, reach=self.reach, growth=self.reach_growth)
+        elapsed = elapsed[:, None]
         place_weight = self.place / (1 + elapsed / self.place_memory)
         cost = place_weight * (1 - box_giou(expected, sightings.boxes)) / 2
         cost = cost + self.classes * class_distance(tracks.class_scores, sightings.class_scores)
@@ -42,7 +44,6 @@ class Affinity:
         if tracks.embeds.shape[1]:
             unlike = ((1 - tracks.embeds @ sightings.embeds.T) / self.other_cosine).clamp(0, 1)
             cost, total = cost + self.appearance * unlike, total + self.appearance
-        too_far = centre_distance(expected, sightings.boxes) > self.reach + self.reach_growth * elapsed
         return (cost / total).masked_fill(too_far, torch.inf)
 
 
@@ -52,6 +53,12 @@ def class_distance(first: Tensor, second: Tensor) -> Tensor:
     Squares, because the many classes that score next to nothing would otherwise make all objects alike.
     """
     return (1 - F.normalize(first.square(), dim=1) @ F.normalize(second.square(), dim=1).T).clamp(0, 1)
+
+
+def out_of_reach(expected: Tensor, elapsed: Tensor, boxes: Tensor, *, reach: float, growth: float) -> Tensor:
+    """Which boxes [N, 4] are further than `reach` box sizes, and `growth` more per second `elapsed` [T], from where tracks are
+    `expected` [T, 4]: bool [T, N]."""
+    return centre_distance(expected, boxes) > reach + growth * elapsed[:, None]
 
 
 def centre_distance(first: Tensor, second: Tensor) -> Tensor:

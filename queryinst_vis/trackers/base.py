@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from queryinst_vis.structures import Instances
 
@@ -23,6 +24,7 @@ class Tracker(ABC):
 
     similarities: ClassVar[tuple[str, ...]] = ("cosine", "dot")
     min_score: float
+    _next_id: int
 
     @abstractmethod
     def update(self, instances: Instances, *, time: float) -> Instances:
@@ -40,6 +42,11 @@ class Tracker(ABC):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Carry on from what `state_dict()` gave."""
 
+    def _new_ids(self, count: int) -> Tensor:
+        """The next `count` ids, int64 [count]; trackers that use it set `_next_id` to 1 at their reset."""
+        first, self._next_id = self._next_id, self._next_id + count
+        return torch.arange(first, self._next_id)
+
 
 def usable(instances: Instances, min_score: float) -> Instances:
     """Detections a tracker can work with: scored at least `min_score`, with finite boxes."""
@@ -48,6 +55,13 @@ def usable(instances: Instances, min_score: float) -> Instances:
 
 def check_score_threshold(value: float) -> float:
     """The value itself; ValueError when it is no probability."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"score_threshold must lie in [0, 1], got {value}")
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"score_threshold must lie in [0, 1], got {value!r}")
     return value
+
+
+def check_not_negative(**settings: float) -> None:
+    """ValueError: a setting that is no number of at least 0."""
+    for name, value in settings.items():
+        if not isinstance(value, int | float) or not value >= 0:
+            raise ValueError(f"{name} must be a number of at least 0, got {value!r}")

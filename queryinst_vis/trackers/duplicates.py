@@ -67,6 +67,14 @@ def find_duplicates(instances: Instances, max_iou: float, *, protected: Tensor, 
     return duplicate
 
 
+def find_births(found: Instances, rows: Tensor, *, min_score: float, max_iou: float) -> Tensor:
+    """Detections that may start a track: scored at least `min_score`, and no duplicates of one that has a track, nor of a better
+    one, of their class. rows: int64 [N], -1 for no track. Returns int64 [P].
+    """
+    repeated = find_duplicates(found, max_iou, protected=rows >= 0, same_label=True)
+    return torch.nonzero((rows < 0) & (found.scores >= min_score) & ~repeated).flatten()
+
+
 def _object_iou(instances: Instances, row: Tensor, others: Tensor, box_overlap: Tensor) -> Tensor:
     if instances.masks is None:
         return box_overlap[row, others]

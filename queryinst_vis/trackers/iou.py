@@ -13,7 +13,7 @@ from queryinst_vis.ops.boxes import box_iou
 from queryinst_vis.registry import TRACKERS
 from queryinst_vis.structures import Instances
 from queryinst_vis.trackers.assignment import assign
-from queryinst_vis.trackers.base import Tracker, check_score_threshold, usable
+from queryinst_vis.trackers.base import Tracker, check_not_negative, check_score_threshold, usable
 from queryinst_vis.trackers.duplicates import merge_queries, suppress_duplicates
 from queryinst_vis.trackers.motion import predict_boxes, update_velocities
 
@@ -43,6 +43,7 @@ class IoUTracker(Tracker):
 
     def __init__(self, *, score_threshold: float = 0.3, patience: float = 1.0, min_iou: float = 0.3) -> None:
         self.min_score = check_score_threshold(score_threshold)
+        check_not_negative(patience=patience, min_iou=min_iou)
         self.patience = patience
         self.min_iou = min_iou
         self.reset()
@@ -74,8 +75,7 @@ class IoUTracker(Tracker):
         ids = torch.zeros(count, dtype=torch.int64)
         ids[columns] = tracks.ids[rows]
         born = ids == 0
-        first, self._next_id = self._next_id, self._next_id + int(born.sum())
-        ids[born] = torch.arange(first, self._next_id)
+        ids[born] = self._new_ids(int(born.sum()))
         return ids
 
     def state_dict(self) -> dict[str, Any]:

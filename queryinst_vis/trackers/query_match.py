@@ -14,8 +14,8 @@ from queryinst_vis.registry import TRACKERS
 from queryinst_vis.structures import Instances
 from queryinst_vis.trackers.affinity import Affinity
 from queryinst_vis.trackers.assignment import assign
-from queryinst_vis.trackers.base import Tracker, check_score_threshold, usable
-from queryinst_vis.trackers.duplicates import find_duplicates, merge_queries, suppress_duplicates
+from queryinst_vis.trackers.base import Tracker, check_not_negative, check_score_threshold, usable
+from queryinst_vis.trackers.duplicates import find_births, merge_queries, suppress_duplicates
 from queryinst_vis.trackers.table import Sightings, TrackTable
 
 MAX_TRACKS = 512  # the latest seen are kept, whatever the time stamps say
@@ -48,6 +48,8 @@ class QueryMatchTracker(Tracker):
         affinity: Affinity = Affinity(),  # noqa: B008 (frozen)
     ) -> None:
         self.score_threshold = check_score_threshold(score_threshold)
+        check_not_negative(low_score=low_score, patience=patience, max_cost=max_cost, min_overlap=min_overlap)
+        check_not_negative(duplicate_iou=duplicate_iou, birth_iou=birth_iou)
         self.min_score = low_score * score_threshold
         self.patience = patience
         self.max_cost = max_cost
@@ -81,8 +83,7 @@ class QueryMatchTracker(Tracker):
     def _forget(self, time: float) -> None:
         tracks = self._tracks
         tracks.keep((tracks.elapsed(time) <= self.patience) & ((tracks.ids > 0) | (tracks.misses < TENTATIVE_MISSES)))
-        if len(tracks) > MAX_TRACKS:
-            tracks.keep(tracks.seen.argsort(descending=True, stable=True)[:MAX_TRACKS].sort().values)
+        tracks.keep_latest(MAX_TRACKS)
 
     def _match(self, sightings: Sightings, time: float) -> Tensor:
         """Row of the track each detection belongs to, int64 [N], -1 for none: strong detections first, then weak ones."""
@@ -126,27 +127,16 @@ class QueryMatchTracker(Tracker):
 
     def _start(self, rows: Tensor, found: Instances, sightings: Sightings, time: float) -> None:
         """Strong detections that belong to no track, nor lie on another of their class, start one; writes its row into `rows`."""
-        repeated = find_duplicates(found, self.birth_iou, protected=rows >= 0, same_label=True)
-        columns = torch.nonzero((rows < 0) & (found.scores >= self.score_threshold) & ~repeated).flatten()
+        columns = find_births(found, rows, min_score=self.score_threshold, max_iou=self.birth_iou)
         sure = (sightings.scores[columns] >= (1 + self.score_threshold) / 2) | self._first_frame
         ids = torch.zeros(len(columns), dtype=torch.int64)
         ids[sure] = self._new_ids(int(sure.sum()))
-        rows[columns] = torch.arange(len(self._tracks), len(self._tracks) + len(columns))
-        self._tracks.add(ids, sightings, columns, time)
-
-    def _new_ids(self, count: int) -> Tensor:
-        first, self._next_id = self._next_id, self._next_id + count
-        return torch.arange(first, self._next_id)
+        rows[columns] = self._tracks.add(ids, sightings, columns, time)
 
     def _shown(self, found: Instances, rows: Tensor) -> Instances:
         """Detections of confirmed tracks whose smoothed score is high enough, with their ids and the class of the track."""
-        columns = torch.nonzero(rows >= 0).flatten()
         worth = (self._tracks.ids > 0) & (self._tracks.scores >= self.score_threshold)
-        columns = columns[worth[rows[columns]]]
-        shown = found[columns]
-        shown.track_ids = self._tracks.ids[rows[columns]]
-        shown.labels = self._tracks.labels[rows[columns]] if len(columns) else shown.labels
-        return shown
+        return self._tracks.tag(found, rows.masked_fill(~worth[rows], -1) if len(worth) else rows)
 
     def state_dict(self) -> dict[str, Any]:
         return {"next_id": self._next_id, "first_frame": self._first_frame, "tracks": self._tracks.to_dict()}

@@ -22,12 +22,16 @@ class Sightings:
     boxes: Tensor  # float32 [N, 4] xyxy
     scores: Tensor  # float32 [N]
     class_scores: Tensor  # float32 [N, C]
-    embeds: Tensor  # float32 [N, D], unit length
+    embeds: Tensor  # float32 [N, D]
+    unit_length: bool = True  # of embeds, which are compared by cosine then
 
     @classmethod
-    def of(cls, instances: Instances) -> Self:
+    def of(cls, instances: Instances, *, unit_length: bool = True) -> Self:
+        """unit_length: make embeddings so. Numbers in them that are not finite count as 0."""
         embeds = instances.embeds if instances.embeds is not None else instances.boxes.new_zeros(len(instances), 0)
-        return cls(instances.boxes, instances.scores, class_evidence(instances), F.normalize(embeds.float(), dim=1))
+        embeds = embeds.float().nan_to_num(0, 0, 0)
+        embeds = F.normalize(embeds, dim=1) if unit_length else embeds
+        return cls(instances.boxes, instances.scores, class_evidence(instances), embeds, unit_length)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -45,7 +49,7 @@ class TrackTable:
     misses: Tensor  # int64 [T], frames since then
     scores: Tensor  # float32 [T], smoothed
     class_scores: Tensor  # float32 [T, C], smoothed
-    embeds: Tensor  # float32 [T, D], smoothed, unit length
+    embeds: Tensor  # float32 [T, D], smoothed, of unit length if those of the detections are
 
     @classmethod
     def empty(cls) -> Self:
@@ -69,6 +73,12 @@ class TrackTable:
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name)[rows])
 
+    def keep_latest(self, limit: int) -> None:
+        """Forget all tracks but the `limit` seen latest; of equals the newer."""
+        if len(self) > limit:
+            newest_first = len(self) - 1 - self.seen.flip(0).argsort(descending=True, stable=True)
+            self.keep(newest_first[:limit].sort().values)
+
     def as_sightings(self, rows: Tensor) -> Sightings:
         """Tracks as if they were detections: where they were seen last, with all they have gathered."""
         return Sightings(self.boxes[rows], self.scores[rows], self.class_scores[rows], self.embeds[rows])
@@ -82,16 +92,15 @@ class TrackTable:
         return (time - self.seen).clamp(min=0).float()
 
     def fit_widths(self, sightings: Sightings) -> None:
-        """Make room for the classes of these detections and agree on the embedding size.
+        """Make room for the classes of these detections and agree on a size of embeddings.
 
-        ValueError when living tracks hold embeddings of another size: they cannot be compared.
+        ValueError: living tracks have embeddings of another size.
         """
         if not len(sightings):
             sightings.embeds = self.embeds[:0]
         elif not len(self):
             self.embeds = sightings.embeds[:0]
-        elif sightings.embeds.shape[1] != self.embeds.shape[1]:
-            raise ValueError(f"embeddings of size {sightings.embeds.shape[1]} follow some of {self.embeds.shape[1]} in one video")
+        check_same_size(sightings.embeds, self.embeds)
         width = max(self.class_scores.shape[1], sightings.class_scores.shape[1])
         self.class_scores = F.pad(self.class_scores, (0, width - self.class_scores.shape[1]))
         sightings.class_scores = F.pad(sightings.class_scores, (0, width - sightings.class_scores.shape[1]))
@@ -107,10 +116,11 @@ class TrackTable:
         self.scores[rows] = torch.lerp(self.scores[rows], sightings.scores[columns], gain[:, 0])
         self.class_scores[rows] = torch.lerp(self.class_scores[rows], sightings.class_scores[columns], gain)
         gain = _gain(elapsed, EMBED_MEMORY) * sightings.scores[columns, None]
-        self.embeds[rows] = F.normalize(torch.lerp(self.embeds[rows], sightings.embeds[columns], gain), dim=1)
+        embeds = torch.lerp(self.embeds[rows], sightings.embeds[columns], gain)
+        self.embeds[rows] = F.normalize(embeds, dim=1) if sightings.unit_length else embeds
 
-    def add(self, ids: Tensor, sightings: Sightings, columns: Tensor, time: float) -> None:
-        """Start tracks at detections `columns`, with `ids` int64 [P]."""
+    def add(self, ids: Tensor, sightings: Sightings, columns: Tensor, time: float) -> Tensor:
+        """Start tracks at detections `columns`, with `ids` int64 [P]. Returns their rows, int64 [P]."""
         count = len(columns)
         rows = {
             "ids": ids,
@@ -125,6 +135,21 @@ class TrackTable:
         }
         for name, value in rows.items():
             setattr(self, name, torch.cat([getattr(self, name), value]))
+        return torch.arange(len(self) - count, len(self))
+
+    def tag(self, found: Instances, rows: Tensor) -> Instances:
+        """Detections that belong to tracks, with the ids and classes of those. rows: int64 [N], -1 for detections that do not."""
+        columns = torch.nonzero(rows >= 0).flatten()
+        tagged, rows = found[columns], rows[columns]
+        tagged.track_ids = self.ids[rows]
+        tagged.labels = self.labels[rows] if len(rows) else tagged.labels
+        return tagged
+
+
+def check_same_size(embeds: Tensor, known: Tensor) -> None:
+    """ValueError: embeddings [..., D] and [..., D] that cannot be compared."""
+    if embeds.shape[-1] != known.shape[-1]:
+        raise ValueError(f"embeddings of size {embeds.shape[-1]} follow some of {known.shape[-1]} in one video")
 
 
 def _gain(elapsed: Tensor, memory: float) -> Tensor:

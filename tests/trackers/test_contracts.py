@@ -1,20 +1,25 @@
-"""What every registered tracker promises."""
+"""What every registered tracker promises, with embeddings of every kind it works with."""
 
 import io
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 
 from queryinst_vis.masks import BitMasks
+from queryinst_vis.pipeline import track_video
 from queryinst_vis.registry import TRACKERS, available
-from queryinst_vis.structures import Instances
+from queryinst_vis.structures import Frame, Instances
 from queryinst_vis.trackers import build_tracker
 
+KINDS = [(name, similarity) for name in available(TRACKERS) for similarity in TRACKERS.get(name).similarities]
 
-@pytest.fixture(params=available(TRACKERS))
+
+@pytest.fixture(params=KINDS, ids=" ".join)
 def make_tracker(request):
-    name = request.param
-    return lambda **settings: build_tracker(name, score_threshold=0.3, similarity=TRACKERS.get(name).similarities[0])
+    name, similarity = request.param
+    return lambda: build_tracker(name, score_threshold=0.3, similarity=similarity)
 
 
 @pytest.fixture
@@ -137,6 +142,27 @@ def test_reset_leaves_nothing_of_the_last_video(tracker, make_tracker, detection
     assert follow(tracker, frames) == follow(make_tracker(), frames)
 
 
+class Scripted:
+    """A model that says about its n-th frame what the n-th page of a script says; the frame's first pixel is n."""
+
+    def __init__(self, script):
+        self.script = script
+
+    def predict(self, images, *, min_score):
+        return [self.script[image[0, 0, 0]] for image in images]
+
+
+def test_a_video_handed_over_in_parts_gives_the_same_ids(make_tracker, detections):
+    script = noisy_scene(detections, 60)
+    frames = [Frame(np.full((1, 1, 3), i, dtype=np.uint8), index=i, pts=i, time_base=Fraction(1, 10)) for i in range(60)]
+
+    def ids_of(parts):
+        tracker, model = make_tracker(), Scripted(script)
+        return [found.track_ids.tolist() for part in parts for _, found in track_video(part, model, tracker)]
+
+    assert ids_of([frames[:1], frames[1:7], [], frames[7:40], frames[40:]]) == ids_of([frames])
+
+
 def test_detections_below_min_score_change_nothing(make_tracker, detections, follow):
     frames = noisy_scene(detections, 60)
     tracker = make_tracker()
@@ -175,6 +201,39 @@ def test_time_that_stands_still_or_jumps_back_is_survived(tracker, detections):
     assert ids == [ids[0]] * 4
 
 
+def test_a_gap_of_hours_ends_tracks(tracker, detections, bare):
+    seen = [tracker.update(detections([(100, 100)], bare=bare), time=t).track_ids.tolist() for t in (0.0, 0.1, 7200.0, 1e9, 1e9)]
+    assert seen[0] == seen[1]
+    assert seen[3] == seen[4]
+    assert len({ids[0] for ids in seen}) == 3
+
+
+def test_embeddings_that_are_not_finite_are_survived(tracker, detections):
+    found = detections([(100, 100), (300, 100)])
+    found.embeds[0, 3], found.embeds[1, 5] = float("nan"), float("inf")
+    ids = [tracker.update(found, time=i / 10).track_ids.tolist() for i in range(3)]
+    assert ids == [ids[0]] * 3
+    assert len(ids[0]) == 2
+
+
+def test_masks_may_come_and_go(tracker, detections, follow):
+    plain, masked = detections([(100, 100), (300, 100)]), detections([(100, 100), (300, 100)])
+    masked.masks = BitMasks(torch.zeros(2, 360, 640, dtype=torch.bool))
+    masked.masks.tensor[0, 60:140, 80:120] = True  # the other one's is empty
+    per_frame = follow(tracker, [plain, masked, masked, plain, masked])
+    assert per_frame == [per_frame[0]] * 5
+
+
+def test_what_was_given_is_left_as_it_is(tracker, detections, follow):
+    frames = noisy_scene(detections, 30)
+    before = [(f.boxes.clone(), f.class_scores.clone(), f.embeds.clone(), f.labels.clone()) for f in frames]
+    follow(tracker, frames)
+    for frame, (boxes, class_scores, embeds, labels) in zip(frames, before, strict=True):
+        assert frame.track_ids is None
+        for field, value in [("boxes", boxes), ("class_scores", class_scores), ("embeds", embeds), ("labels", labels)]:
+            assert torch.equal(getattr(frame, field), value)
+
+
 def test_a_crowd_is_fast(tracker):
     """100 tracks by 100 detections; a bound ten times of what is usual, for busy machines."""
     from time import perf_counter
@@ -191,7 +250,7 @@ def test_a_crowd_is_fast(tracker):
     assert (perf_counter() - started) / 5 < 0.1
 
 
-@pytest.mark.parametrize("num_frames", [1500, pytest.param(20000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("num_frames", [900, pytest.param(20000, marks=pytest.mark.slow)])
 def test_memory_stays_bounded_in_a_long_video(tracker, detections, num_frames):
     frames = noisy_scene(detections, 40)
     sizes = []

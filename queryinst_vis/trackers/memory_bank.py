@@ -1,0 +1,117 @@
+"""A memory of several looks per track, compared both ways: which track a detection fits best, and which detection a track.
+
+After the online trackers of QDTrack (arXiv 2006.06664, section 3.2: softmax in both directions) and IDOL (arXiv 2207.10661,
+section 3.3: memory with temporal weights, suppression of masks across classes). Unlike theirs, overlap and class count too, so
+that it works with any embeddings or none, and pairs are compared with "a new object" as well.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from queryinst_vis.ops.boxes import box_giou
+from queryinst_vis.registry import TRACKERS
+from queryinst_vis.structures import Instances
+from queryinst_vis.trackers.affinity import class_distance, out_of_reach
+from queryinst_vis.trackers.appearance import Appearance
+from queryinst_vis.trackers.assignment import assign
+from queryinst_vis.trackers.base import Tracker, check_not_negative, check_score_threshold, usable
+from queryinst_vis.trackers.duplicates import find_births, merge_queries, suppress_duplicates
+from queryinst_vis.trackers.memory_table import MemoryTable
+from queryinst_vis.trackers.table import Sightings
+
+MAX_TRACKS = 128  # the latest seen are kept, whatever the time stamps say
+
+
+@TRACKERS.register_module(name="memory_bank")
+class MemoryBankTracker(Tracker):
+    """Match detections to tracks where both choose each other.
+
+    score_threshold: score a new object needs. similarity: how embeddings compare. low_score: fraction of the threshold down to
+    which a detection carries a track on. match_score: probability, the mean of both directions, from which two are the same.
+    place_weight, class_weight: what overlap (GIoU) and another class count in the odds, as logits. place_memory: seconds unseen
+    after which the place counts half. patience: seconds a track waits unseen. reach, reach_growth: how far from where it is
+    expected it may be found, in box sizes, and how many more per second unseen. duplicate_iou: overlap of masks from which two
+    detections are one object; birth_iou: the same for a new object and another of its class.
+    """
+
+    def __init__(
+        self,
+        *,
+        score_threshold: float = 0.3,
+        similarity: str = "cosine",
+        low_score: float = 0.5,
+        match_score: float = 0.5,
+        place_weight: float = 4.0,
+        class_weight: float = 3.0,
+        place_memory: float = 1.0,
+        patience: float = 5.0,
+        reach: float = 1.0,
+        reach_growth: float = 1.5,
+        duplicate_iou: float = 0.7,
+        birth_iou: float = 0.5,
+    ) -> None:
+        self.score_threshold = check_score_threshold(score_threshold)
+        check_not_negative(low_score=low_score, place_weight=place_weight, class_weight=class_weight, place_memory=place_memory)
+        check_not_negative(
+            patience=patience, reach=reach, reach_growth=reach_growth, duplicate_iou=duplicate_iou, birth_iou=birth_iou
+        )
+        self.min_score = low_score * score_threshold
+        self.match_score = match_score
+        self.place_weight, self.class_weight, self.place_memory = place_weight, class_weight, place_memory
+        self.patience = patience
+        self.reach, self.reach_growth = reach, reach_growth
+        self.duplicate_iou = duplicate_iou
+        self.birth_iou = birth_iou
+        self._appearance = Appearance(similarity)
+        self.reset()
+
+    def reset(self) -> None:
+        self._appearance.reset()
+        self._tracks = MemoryTable.empty()
+        self._next_id = 1
+
+    @torch.inference_mode()
+    def update(self, instances: Instances, *, time: float) -> Instances:
+        found = suppress_duplicates(merge_queries(usable(instances, self.min_score)), self.duplicate_iou)
+        tracks, sightings = self._tracks, self._appearance.sightings(found)
+        tracks.keep(tracks.elapsed(time) <= self.patience)
+        tracks.keep_latest(MAX_TRACKS)
+        tracks.fit_widths(sightings)
+        self._appearance.learn(sightings)
+        rows = torch.full((len(found),), -1, dtype=torch.int64)
+        matched, columns = assign(-both_ways(self._logits(sightings, time)), -self.match_score)
+        rows[columns] = matched
+        tracks.see(matched, sightings, columns, time)
+        born = find_births(found, rows, min_score=self.score_threshold, max_iou=self.birth_iou)
+        rows[born] = tracks.add(self._new_ids(len(born)), sightings, born, time)
+        return tracks.tag(found, rows)
+
+    def _logits(self, sightings: Sightings, time: float) -> Tensor:
+        """[T, N]: logits of "the same object"; -inf out of reach."""
+        tracks = self._tracks
+        expected, elapsed = tracks.expected_boxes(time), tracks.elapsed(time)
+        logits = tracks.appearance_logits(sightings, self._appearance, time)
+        place_weight = self.place_weight / (1 + elapsed / self.place_memory)
+        logits = logits + place_weight[:, None] * box_giou(expected, sightings.boxes)
+        logits = logits - self.class_weight * class_distance(tracks.class_scores, sightings.class_scores)
+        too_far = out_of_reach(expected, elapsed, sightings.boxes, reach=self.reach, growth=self.reach_growth)
+        return logits.masked_fill(too_far, -torch.inf)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"next_id": self._next_id, "appearance": self._appearance.state_dict(), "tracks": self._tracks.to_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._next_id = state["next_id"]
+        self._appearance.load_state_dict(state["appearance"])
+        self._tracks = MemoryTable(**{name: value.clone() for name, value in state["tracks"].items()})
+
+
+def both_ways(logits: Tensor) -> Tensor:
+    """Logits [T, N] -> probability of each pair, [T, N]: the mean of a softmax over tracks and one over detections, in both of
+    which "none of these" has logit 0."""
+    of_tracks = F.pad(logits, (0, 0, 1, 0)).softmax(0)[1:]
+    of_detections = F.pad(logits, (1, 0)).softmax(1)[:, 1:]
+    return (of_tracks + of_detections) / 2

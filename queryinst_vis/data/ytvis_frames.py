@@ -1,6 +1,6 @@
 """Annotations of videos taken apart into annotations of frames, as COCO's JSON would have them.
 
-Masks are checked and compressed here, so that a file that does not fit its frames is refused before a training, not in its middle.
+All masks are checked here, so that a file that does not fit its frames is refused before a training, not in its middle.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from queryinst_vis.data.coco_json import encode_mask, has_mask
+from queryinst_vis.data.coco_json import encode_mask, has_mask, usable_box
 from queryinst_vis.data.json_tables import DatasetError, Rows
 from queryinst_vis.data.ytvis_json import describe_video
 from queryinst_vis.ops import rle as rle_ops
@@ -75,10 +75,30 @@ def _appearances(annotation: dict[str, Any], video: dict[str, Any], name: str) -
         try:
             row = _row(mask, box, area, (video["height"], video["width"]))
         except (ValueError, TypeError) as error:
-            where = f"{name}: {describe_video(video)}: annotation {annotation['id']}, frame {frame}"
-            raise DatasetError(f"{where}: its segmentation cannot be read: {error}") from None
+            raise DatasetError(f"{name}: {_place(video, annotation, frame)}: its segmentation cannot be read: {error}") from None
         if row is not None:
             yield frame, {key: annotation.get(key) for key in ("id", "category_id", "iscrowd", "ignore")} | row
+
+
+def frame_problems(content: dict[str, Rows]) -> Iterator[str]:
+    """A line about every mask that does not fit its video and every box that makes no sense; content: as `sound_ytvis` has it."""
+    videos = {video["id"]: video for video in content["videos"]}
+    for annotation in content["annotations"]:
+        video = videos[annotation["video_id"]]
+        image_hw = video["height"], video["width"]
+        for frame, mask, box, area in items_by_frame(annotation):
+            where = _place(video, annotation, frame)
+            try:
+                if row := _row(mask, box, area, image_hw):
+                    usable_box(row, image_hw, where=where)
+            except DatasetError as error:
+                yield str(error)
+            except (ValueError, TypeError) as error:
+                yield f"{where}: its segmentation cannot be read: {error}"
+
+
+def _place(video: dict[str, Any], annotation: dict[str, Any], frame: int) -> str:
+    return f"{describe_video(video)}: annotation {annotation['id']}, frame {frame}"
 
 
 def items_by_frame(annotation: dict[str, Any]) -> Iterator[tuple[int, Any, Any, Any]]:

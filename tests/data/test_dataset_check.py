@@ -152,7 +152,7 @@ def test_missing_parts_are_named_with_their_place(ovis, capsys):
     ("change", "message"),
     [
         (
-            lambda names: names[1:] + ["Vehicle"],
+            lambda names: [*names[1:], "Vehicle"],
             "its categories are not those of the data set: lacks ['Person'], has ['Vehicle']",
         ),
         (lambda names: names[::-1], "has them in another order"),

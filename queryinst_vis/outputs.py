@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,18 @@ def check_new_file(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     if not os.access(folder, os.W_OK):
         raise UserError(f"no permission to write to the folder {folder}")
     return path
+
+
+def write_whole(texts: Mapping[Path, str]) -> None:
+    """Write text files, UTF-8, that get their names when all of them are complete."""
+    try:
+        for path, text in texts.items():
+            part_of(path).write_text(text, encoding="utf-8")
+        for path in texts:
+            os.replace(part_of(path), path)
+    finally:
+        for path in texts:
+            part_of(path).unlink(missing_ok=True)
 
 
 @contextmanager

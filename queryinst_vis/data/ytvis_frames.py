@@ -114,6 +114,8 @@ def _row(mask: Any, box: Any, area: Any, image_hw: tuple[int, int]) -> dict[str,
     if not has_mask(mask):
         return None if box is None else row | {"bbox": box}
     code = encode_mask(mask, image_hw)
-    if coco_mask.area(code) == 0:
+    num_pixels = int(coco_mask.area(code))
+    if num_pixels == 0:
         return None
-    return row | {"bbox": coco_mask.toBbox(code).tolist() if box is None else box, "segmentation": rle_ops.to_json(code)}
+    made = {"bbox": coco_mask.toBbox(code).tolist() if box is None else box, "segmentation": rle_ops.to_json(code)}
+    return {"area": num_pixels} | row | made

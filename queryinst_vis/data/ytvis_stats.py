@@ -70,7 +70,8 @@ def _histogram(values: Iterable[int]) -> dict[str, int]:
 
 
 def _areas(shown: Mapping[int, Mapping[int, float]]) -> dict[str, int]:
-    means = [float(np.mean(list(found.values()))) for found in shown.values() if found]
+    areas = [[area for area in found.values() if area] for found in shown.values()]  # a box without a mask has none
+    means = [float(np.mean(known)) for known in areas if known]
     small, medium = (sum(mean < limit for mean in means) for limit in (_SMALL, _MEDIUM))
     return {"small": small, "medium": medium - small, "large": len(means) - medium}
 

@@ -15,7 +15,7 @@ ANNOTATIONS = [
     {"segmentations": [None, SHOWN, runs(0, 0, 0, 0), None], "bboxes": [None, None, None, [1, 1, 9, 9]]},  # and as a box only
     {"segmentations": [SHOWN] * 4, "iscrowd": 1},
     {"segmentations": [None] * 4, "category_id": 7},
-    {"video_id": 1, "segmentations": [SHOWN, SHOWN], "category_id": 7, "areas": [300 * 300, 200 * 200]},
+    {"video_id": 1, "segmentations": [SHOWN, SHOWN], "category_id": 7, "areas": [310 * 310, 200 * 200]},
 ]
 
 
@@ -41,7 +41,7 @@ def test_counts():
         "objects_per_frame": {"0": 3, "1": 5, "2": 1},
         "objects_per_video": {"0": 1, "1": 1, "3": 1},
         "sizes": {"60x40": 3},
-        "areas": {"small": 2, "medium": 0, "large": 1},  # (90000 + 40000) / 2 is large
+        "areas": {"small": 2, "medium": 0, "large": 1},  # (96100 + 40000) / 2 is large
         "categories": [
             {"id": 0, "name": "person", "videos": 1, "objects": 2, "shown": 5},
             {"id": 7, "name": "dog", "videos": 2, "objects": 2, "shown": 2},

@@ -1,0 +1,56 @@
+"""The order in which average precision looks at results, and which of them it does not look at."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Ranking(NamedTuple):
+    """N results by video, category and falling score; of equals the first in the list comes first. All int64 [N] but scores.
+
+    places: in the list of results; videos, categories: positions among the ids; scores: float64; ranks: from 0 in each video and
+    category.
+    """
+
+    places: np.ndarray
+    videos: np.ndarray
+    categories: np.ndarray
+    scores: np.ndarray
+    ranks: np.ndarray
+
+    def by_video(self) -> Iterator[slice]:
+        """The rows of each video that has any."""
+        return _groups(self.videos, 0)
+
+    def by_category(self, rows: slice) -> Iterator[slice]:
+        """The rows of each category among those of one video."""
+        return _groups(self.categories[rows], rows.start)
+
+    def of_category(self, category: int) -> np.ndarray:
+        """Rows of a category in all videos, by falling score; of equals those of the first video come first."""
+        rows = np.flatnonzero(self.categories == category)
+        return rows[np.argsort(-self.scores[rows], kind="stable")]
+
+
+def rank_results(
+    results: Sequence[Mapping[str, Any]], video_ids: Sequence[int], category_ids: Sequence[int], *, limit: int
+) -> Ranking:
+    """limit: so many of each video and category are looked at."""
+    video_at, category_at = (dict(zip(ids, range(len(ids)), strict=True)) for ids in (video_ids, category_ids))
+    videos = np.array([video_at[result["video_id"]] for result in results], dtype=np.int64)
+    categories = np.array([category_at[result["category_id"]] for result in results], dtype=np.int64)
+    scores = np.array([result["score"] for result in results], dtype=np.float64)
+    order = np.lexsort((-scores, categories, videos))  # the last key counts first
+    groups = videos[order] * len(category_ids) + categories[order]
+    ranks = np.arange(len(order)) - np.searchsorted(groups, groups)
+    looked_at = ranks < limit
+    order = order[looked_at]
+    return Ranking(order, videos[order], categories[order], scores[order], ranks[looked_at])
+
+
+def _groups(values: np.ndarray, begin: int) -> Iterator[slice]:
+    """Of equal values that follow each other."""
+    bounds = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
+    return (slice(begin + low, begin + high) for low, high in pairwise(bounds) if high > low)

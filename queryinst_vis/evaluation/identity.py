@@ -44,10 +44,10 @@ class IdentityMetrics:
         self, results: Sequence[Mapping[str, Any]], *, min_score: float = 0.3, ignore_unmatched: bool = False
     ) -> dict[str, float]:
         """Numbers by name; see identity_metrics."""
-        shown: Sequence[Mapping[str, Any]] = [entry for entry in results if entry["score"] >= min_score]
         if ignore_unmatched:
-            shown = drop_unannotated(self._content, shown)
-        sequences = overlaps(self._annotated, reported_tracks(self._content, shown), self._num_frames)
+            results = drop_unannotated(self._content, results)
+        reported = reported_tracks(self._content, results, min_score=min_score)
+        sequences = overlaps(self._annotated, reported, self._num_frames)
         return _numbers(sum((_count(sequence) for sequence in sequences), _Counts()))
 
 

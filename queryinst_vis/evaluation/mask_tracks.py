@@ -1,8 +1,9 @@
-"""Objects through videos as run-length codes by frame: from YouTube-VIS annotations, and from result entries of the same form.
+"""Objects through videos as run-length codes by frame: from YouTube-VIS annotations, and from results of the same form.
 
 An empty mask counts as none: the object is not to be seen in that frame.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from pycocotools import mask as coco_mask
 
 from queryinst_vis.data.coco_json import DatasetError, encode_mask, has_mask
 from queryinst_vis.data.ytvis_json import describe_video
+from queryinst_vis.evaluation.tubes import tubes_of
+from queryinst_vis.evaluation.ytvis_results import check_results, describe_result
 from queryinst_vis.ops.rle import RLE
 
 MIN_SHARE = 0.5  # of a mask that has to lie in a region to belong there
@@ -36,46 +39,45 @@ def annotated_tracks(content: Mapping[str, Any]) -> dict[int, list[MaskTrack]]:
     return tracks
 
 
-def reported_tracks(content: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> dict[int, list[MaskTrack]]:
-    """The result entries of each video by its id, in their order; the same object under two categories is two tracks.
+def reported_tracks(
+    content: Mapping[str, Any], results: Sequence[Mapping[str, Any]], *, min_score: float = -math.inf
+) -> dict[int, list[MaskTrack]]:
+    """The results of each video by its id, in their order, scored at least `min_score`; the same object under two categories is
+    two tracks.
 
-    As in the official evaluation, frames that an entry does not list are without a mask, those beyond the video are left out.
-    DatasetError: an entry of an unknown video or category, or a mask of another size than its video.
+    DatasetError: results that do not fit the videos, or a mask that cannot be read.
     """
+    check_results(results, content)
     videos = {video["id"]: video for video in content["videos"]}
-    category_ids = {category["id"] for category in content["categories"]}
     tracks: dict[int, list[MaskTrack]] = defaultdict(list)
-    for position, entry in enumerate(results):
-        video = videos.get(entry["video_id"])
-        if video is None or entry["category_id"] not in category_ids:
-            field = "category_id" if video else "video_id"
-            raise DatasetError(f"result {position}: {field} {entry[field]} is not in the annotations")
-        masks = {frame: code for frame, code in enumerate(entry["segmentations"][: len(video["file_names"])]) if code}
-        for frame, code in masks.items():
-            if code["size"] != [video["height"], video["width"]]:
-                size = f"{code['size']} is not that of {describe_video(video)}, {[video['height'], video['width']]}"
-                raise DatasetError(f"result {position}: frame {frame}: the mask's size {size}")
-        tracks[entry["video_id"]].append(MaskTrack(entry["category_id"], _visible(masks)))
+    for position, result in enumerate(results):
+        if result["score"] < min_score:
+            continue
+        video = videos[result["video_id"]]
+        try:  # pycocotools would go on for ever over codes that do not fill their frame
+            tubes_of([result["segmentations"]], (video["height"], video["width"]))
+        except ValueError as error:
+            raise DatasetError(f"results: {describe_result(position, result, videos)}: a mask cannot be read: {error}") from None
+        masks = {frame: code for frame, code in enumerate(result["segmentations"]) if code}
+        tracks[video["id"]].append(MaskTrack(result["category_id"], _visible(masks)))
     return tracks
 
 
 def drop_unannotated(content: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The results without the masks of which less than half lies on annotated objects, of whatever category.
 
-    For data sets in which bystanders are not annotated, as DAVIS: what is found there is neither right nor wrong. Entries of
+    For data sets in which bystanders are not annotated, as DAVIS: what is found there is neither right nor wrong. Results of
     which nothing is left are dropped; scores stay.
     """
     regions = {video_id: _united(tracks) for video_id, tracks in annotated_tracks(content).items()}
-    reported = reported_tracks(content, results)
-    numbers = {video_id: iter(tracks) for video_id, tracks in reported.items()}
+    tracks = {video_id: iter(tracks) for video_id, tracks in reported_tracks(content, results).items()}
     kept = []
-    for entry in results:
-        masks = next(numbers[entry["video_id"]]).masks
-        annotated = regions[entry["video_id"]]
+    for result in results:
+        masks, annotated = next(tracks[result["video_id"]]).masks, regions[result["video_id"]]
         on_it = {t for t, code in masks.items() if t in annotated and share_inside([code], annotated[t])[0] >= MIN_SHARE}
         if on_it:
-            segmentations = [item if t in on_it else None for t, item in enumerate(entry["segmentations"])]
-            kept.append({**entry, "segmentations": segmentations})
+            segmentations = [item if t in on_it else None for t, item in enumerate(result["segmentations"])]
+            kept.append({**result, "segmentations": segmentations})
     return kept
 
 

@@ -115,12 +115,13 @@ def test_bystanders_can_be_ignored():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"video_id": 7}, "result 0: video_id 7 is not in the annotations"),
-        ({"category_id": 9}, "result 0: category_id 9 is not in the annotations"),
-        (
-            {"segmentations": [{"size": [3, 3], "counts": "9"}]},
-            r"result 0: frame 0: the mask's size \[3, 3\] is not that of video 1",
-        ),
+        ({"video_id": 7}, "entry 0: the annotations have no video_id 7"),
+        ({"category_id": 9}, r"entry 0 of video 1 \(v1\): the annotations have no category_id 9"),
+        ({"segmentations": [None]}, "has 1 segmentations, the video has 2 frames"),
+        ({"segmentations": [{"size": [3, 3], "counts": "9"}, None]}, r"entry 0 of video 1 \(v1\): a mask cannot be read: .*size"),
+        ({"segmentations": [{"size": [HEIGHT, WIDTH], "counts": "9"}, None]}, "a mask cannot be read: .* do not fill a frame"),
+        ({"segmentations": [{"size": [HEIGHT, WIDTH], "counts": [768]}, None]}, "a mask cannot be read: .* compressed code"),
+        ({"segmentations": [[[1, 1, 9, 1, 9, 9]], None]}, "a mask cannot be read: it is no run-length code"),
     ],
 )
 def test_results_that_do_not_fit(change, message):

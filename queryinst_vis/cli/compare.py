@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--simulate",
         nargs="*",
         metavar="LEVEL|SETTING=X",
-        help="instead of a model: detections made of the annotations; easy, medium (default) or hard, and settings to change",
+        help="instead of a model (after GT.json): detections made of the annotations, easy, medium (default) or hard, and settings",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the simulated detections (default: 0)")
     parser.add_argument(
@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.json:
         check_new_file(args.json, overwrite=True)
+    if not 0 < args.fps < float("inf"):
+        raise UserError(f"--fps must be above 0, got {args.fps}")
     content = _chosen(read_ytvis(args.annotations), _words(args.videos), name=str(args.annotations))
     num_frames = sum(len(video["file_names"]) for video in content["videos"])
     with progress_bar("frames", num_frames) as advance, _folder(args.cache) as folder:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from queryinst_vis.data.coco_json import DatasetError, encode_mask, has_mask
+from queryinst_vis.data.coco_json import encode_mask, has_mask
+from queryinst_vis.data.json_tables import DatasetError
 from queryinst_vis.data.ytvis_json import describe_video
 from queryinst_vis.evaluation.tubes import tubes_of
 from queryinst_vis.evaluation.ytvis_results import check_results, describe_result

@@ -172,6 +172,7 @@ def test_classes_can_count_as_super_categories(folder, model, capsys):
         (["--simulate", "--trackers", "iou:patients=1"], "has no setting 'patients'"),
         (["--simulate", "--trackers", "iou:1"], "NAME:SETTING=VALUE"),
         (["--simulate", "--videos", "secnd"], "has no video 'secnd'; did you mean 'second'?"),
+        (["--simulate", "--fps", "0"], "--fps must be above 0"),
         (["--simulate", "--json", "nowhere/out.json"], "there is no folder nowhere"),
     ],
 )

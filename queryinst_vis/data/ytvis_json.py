@@ -60,8 +60,9 @@ def sound_ytvis(content: Any) -> tuple[dict[str, Rows], list[str]]:
 
 
 def video_name(video: Mapping[str, Any]) -> str:
-    """What people call it: the folder of its first frame; its id where frames lie in no folder."""
-    return PurePosixPath(video["file_names"][0]).parent.name or str(video["id"])
+    """What people call it: its `name`, else the folder of its first frame, else its id."""
+    name = video.get("name")
+    return name if name and isinstance(name, str) else PurePosixPath(video["file_names"][0]).parent.name or str(video["id"])
 
 
 def describe_video(video: Mapping[str, Any]) -> str:

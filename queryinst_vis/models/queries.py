@@ -25,12 +25,16 @@ class InitialQueries(NamedTuple):
 
 @MODELS.register_module()
 class LearnedQueries(nn.Module):
-    """The reference: tables of Q boxes (cx, cy, w, h in units of the image, at first all of it) and Q contents."""
+    """The reference: tables of Q boxes (cx, cy, w, h in units of the image) and Q contents.
 
-    def __init__(self, num_queries: int, embed_dim: int) -> None:
+    grid: boxes are at first spread over the image, which learns faster from little data, instead of being all of it.
+    """
+
+    def __init__(self, num_queries: int, embed_dim: int, *, grid: bool = False) -> None:
         super().__init__()
         self.num_queries = num_queries
-        self.boxes = nn.Parameter(torch.tensor([[0.5, 0.5, 1.0, 1.0]]).repeat(num_queries, 1))
+        boxes = _grid_boxes(num_queries) if grid else torch.tensor([[0.5, 0.5, 1.0, 1.0]]).repeat(num_queries, 1)
+        self.boxes = nn.Parameter(boxes)
         self.embeds = nn.Parameter(torch.randn(num_queries, embed_dim))
 
     def forward(self, images: Tensor, features: Sequence[Tensor], image_hw: Tensor) -> InitialQueries:
@@ -50,6 +54,15 @@ class LearnedQueries(nn.Module):
         chosen = choose_queries(boxes, embeds, self.num_queries)
         tensors |= {"boxes": boxes[chosen], "embeds": embeds[chosen]}
         return f"{self.num_queries} of the {len(boxes)} initial queries chosen to stand for all: {chosen.tolist()}"
+
+
+def _grid_boxes(count: int) -> Tensor:
+    """[count, 4] as cx, cy, w, h: cells of a grid, row by row, each half as large again as its share of the image."""
+    rows = max(round((count / 1.5) ** 0.5), 1)
+    columns = -(-count // rows)
+    index = torch.arange(count)
+    centres = torch.stack([(index % columns + 0.5) / columns, (index // columns + 0.5) / rows], dim=1)
+    return torch.cat([centres, torch.tensor([[1.5 / columns, 1.5 / rows]]).expand(count, -1)], dim=1)
 
 
 def choose_queries(boxes: Tensor, embeds: Tensor, count: int) -> Tensor:

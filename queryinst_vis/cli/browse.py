@@ -1,4 +1,7 @@
-"""`browse CONFIG [key=value ...]`: draw training samples as the network gets to see them."""
+"""`browse CONFIG [key=value ...]`: draw training samples as the network gets to see them.
+
+Clips are drawn frame beside frame, the key frame first; an object has one colour and one number in all of them.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -10,11 +13,13 @@ import torch
 
 from queryinst_vis.config import construct, load_config
 from queryinst_vis.data.loading import SampleKey
-from queryinst_vis.data.sample import Sample
+from queryinst_vis.data.sample import Clip, Sample
 from queryinst_vis.errors import UserError
 from queryinst_vis.structures import Instances, Targets
 from queryinst_vis.training.recipe import Recipe
 from queryinst_vis.visualization.draw import draw_instances
+
+_GAP = 4  # white columns between the frames of a clip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,15 +42,30 @@ def run(args: argparse.Namespace) -> int:
     indices = np.unique(np.linspace(0, len(dataset) - 1, args.num).round().astype(int)).tolist()  # type: ignore[arg-type]
     for index in indices:
         sample = dataset[SampleKey(recipe.seed, args.epoch, index)]
-        path = args.output / f"{index:06d}_{Path(sample.file_name).stem}.jpg"
-        if not cv2.imwrite(str(path), draw_sample(sample, classes=dataset.classes)[..., ::-1]):  # type: ignore[attr-defined]
+        path = args.output / f"{index:06d}_{_name(sample.file_name)}.jpg"
+        if not cv2.imwrite(str(path), draw(sample, classes=dataset.classes)[..., ::-1]):  # type: ignore[attr-defined]
             raise UserError(f"{path}: cannot be written")
     print(f"{len(indices)} pictures in {args.output}")
     return 0
 
 
+def _name(file_name: str) -> str:
+    """For a picture of an image: its path without suffix, folders joined by underscores (frames of videos have like names)."""
+    path = Path(file_name)
+    return "_".join(path.relative_to(path.anchor).with_suffix("").parts)
+
+
+def draw(sample: Sample | Clip, *, classes: Sequence[str]) -> np.ndarray:
+    """uint8 [h, w, 3] RGB: a sample, or the frames of a clip side by side."""
+    if isinstance(sample, Sample):
+        return draw_sample(sample, classes=classes)
+    gap = np.full((sample.frames[0].image_hw[0], _GAP, 3), 255, dtype=np.uint8)
+    pictures = [part for frame in sample.frames for part in (gap, draw_sample(frame, classes=classes))]
+    return np.concatenate(pictures[1:], axis=1)
+
+
 def draw_sample(sample: Sample, *, classes: Sequence[str]) -> np.ndarray:
-    """uint8 [h, w, 3] RGB: the picture with masks, boxes and names, crowd regions called so. classes: in label order."""
+    """uint8 [h, w, 3] RGB: the picture with masks, boxes, names and identities, crowd regions called so."""
     image = np.ascontiguousarray(sample.image.permute(1, 2, 0).numpy())
     names = [*classes, *(f"crowd of {name}" for name in classes)]
     with_mask = sample.targets.has_mask
@@ -58,4 +78,5 @@ def draw_sample(sample: Sample, *, classes: Sequence[str]) -> np.ndarray:
 def _as_instances(targets: Targets, image_hw: tuple[int, int], num_classes: int) -> Instances:
     """Targets as certain detections; the labels of crowd regions come after all others."""
     labels = targets.labels + num_classes * targets.is_crowd  # type: ignore[operator]
-    return Instances(image_hw, targets.boxes, torch.ones(len(targets)), labels, masks=targets.masks)  # type: ignore[arg-type]
+    scores = torch.ones(len(targets))
+    return Instances(image_hw, targets.boxes, scores, labels, masks=targets.masks, track_ids=targets.track_ids)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import re
 from pathlib import Path
 
 import cv2
@@ -340,6 +341,12 @@ def test_videos_that_cannot_be_opened(tmp_path, options, message):
     paths = write_ytvis(tmp_path, ytvis_content([]))
     with pytest.raises(DatasetError, match=message):
         YtvisVideos(**paths | options)
+
+
+def test_the_example_of_the_documents(tmp_path, repo_root):
+    example = re.search(r"```json\n(.*?)```", (repo_root / "docs/datasets.md").read_text(), re.DOTALL)
+    dataset = YtvisDataset(**write_ytvis(tmp_path, json.loads(example.group(1))))
+    assert (len(dataset), dataset.classes) == (1, ("bolt",))
 
 
 def test_real_masks_are_those_of_pycocotools(shared_data):

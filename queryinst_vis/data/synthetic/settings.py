@@ -102,14 +102,14 @@ _HARD: dict[str, Any] = {
     "pan": 0.2,
     "zoom": 0.15,
     "shake": 0.015,
-    "lighting": 0.3,
-    "colour_drift": 0.25,
-    "background_contrast": 0.8,
-    "background_saturation": 0.8,
-    "camouflage": 0.4,
-    "outline": 0.25,
+    "lighting": 0.2,
+    "colour_drift": 0.2,
+    "background_contrast": 0.6,
+    "background_saturation": 0.5,
+    "camouflage": 0.2,
+    "outline": 0.4,
     "shutter": 0.6,
-    "noise": 9.0,
+    "noise": 7.0,
 }
 
 

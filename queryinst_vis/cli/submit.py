@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from queryinst_vis.submission.making import TrackedVideos
     from queryinst_vis.submission.parts import Parts
 
-_DECISIVE = ("max_per_category", "common_classes", "super_categories")  # options that change what is written
+_DECISIVE = ("max_per_category", "classes_per_track", "common_classes", "super_categories")  # options that change what is written
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("submission.zip"), help="default: submission.zip here")
     parser.add_argument("--overwrite", action="store_true", help="replace an output that exists")
     parser.add_argument("--max-per-category", type=_one_to_100, default=100, metavar="N", help="best tracks of a video and class")
+    parser.add_argument(
+        "--classes-per-track", type=_one_to_100, default=1, metavar="K", help="enter each track under its K likeliest classes"
+    )
     parser.add_argument("--common-classes", action="store_true", help="leave out classes that VALID.json does not have")
     parser.add_argument(
         "--super-categories", action="store_true", help="a COCO class counts as its super-category: person, vehicle, animal, ..."
@@ -62,10 +65,17 @@ def run(args: argparse.Namespace) -> int:
         dataset = YtvisVideos(args.videos, args.images, fps=wanted.fps)
         videos = [dataset[index] for index in range(len(dataset))]
         check_images(videos)
-        entries_of = TrackedVideos(model, tracker, _categories(args, model, content), max_per_category=args.max_per_category)
+        entries_of = TrackedVideos(
+            model,
+            tracker,
+            _categories(args, model, content),
+            max_per_category=args.max_per_category,
+            classes_per_track=args.classes_per_track,
+        )
         with parts, stop_on_signal() as stop:
             return _make(parts, videos, content, entries_of, stop)
-    print(f"{args.output} is complete already, made from the same weights, settings and videos")
+    with parts:  # what a run left that was killed at the very end goes
+        print(f"{args.output} is complete already, made from the same weights, settings and videos")
     return 0
 
 
@@ -131,5 +141,5 @@ def _device(name: str) -> str:
 
 def _one_to_100(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 to 100 (a server looks at no more), got '{text}'")
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 100, got '{text}'")
     return int(text)

@@ -67,13 +67,22 @@ class Stopped(Exception):  # noqa: N818
 
 
 class TrackedVideos:
-    """Entries of a video by a model and a tracker, of classes that have a category; the `max_per_category` best of each."""
+    """Entries of a video by a model and a tracker, of classes that have a category.
+
+    max_per_category: so many of each category, the best. classes_per_track: each track is entered under its K likeliest classes.
+    """
 
     def __init__(
-        self, model: ImageModel, tracker: Tracker, categories: CategoryMap, *, max_per_category: int = MAX_PER_CATEGORY
+        self,
+        model: ImageModel,
+        tracker: Tracker,
+        categories: CategoryMap,
+        *,
+        max_per_category: int = MAX_PER_CATEGORY,
+        classes_per_track: int = 1,
     ) -> None:
         self._model, self._tracker, self._categories = model, tracker, categories
-        self._max_per_category = max_per_category
+        self._limits = {"max_per_category": max_per_category, "num_classes_per_track": classes_per_track}
 
     def __call__(self, video: VideoSample, *, on_frame: Callable[[], None] = lambda: None) -> Entries:
         """on_frame: called after each frame; what it raises ends the work."""
@@ -87,7 +96,7 @@ class TrackedVideos:
             num_frames=len(video),
             image_hw=video.image_hw,
             category_ids=self._categories.category_ids,
-            max_per_category=self._max_per_category,
+            **self._limits,
         )
 
 

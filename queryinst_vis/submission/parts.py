@@ -26,7 +26,7 @@ class Parts:
     """Entries of finished videos, by their position in `video_ids`. A context manager; one for a folder in a process.
 
     output: the zip to be. made_by: what decides the entries (weights, settings, videos), each as a short text. On entering
-    UserError, when the folder holds videos made by something else. When the zip is complete on leaving, the folder goes.
+    UserError, when the folder holds videos made by something else. When the zip is complete on leaving, their folder goes.
     """
 
     def __init__(self, output: Path, *, made_by: Mapping[str, str], video_ids: Sequence[int]) -> None:
@@ -132,7 +132,7 @@ class Parts:
     def __exit__(self, *exc_info: object) -> None:
         if self._claims is not None:
             self._claims.close()
-        if self.is_complete:
+        if self.is_complete and self._others() in (None, []):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _set_up(self, claims: Claims) -> None:

@@ -19,6 +19,7 @@ from disc_videos import write_videos
 from pycocotools import mask as coco_mask
 
 import queryinst_vis.submission.making as making
+from queryinst_vis.cli import submit
 from queryinst_vis.cli.main import main
 from queryinst_vis.data.ytvis_json import check_ytvis
 from queryinst_vis.structures import Instances
@@ -250,6 +251,29 @@ def test_classes_without_a_category(folder: Path, capsys: pytest.CaptureFixture[
     assert "has no category for 1 of the model's 2 classes (green disc); --common-classes" in one_line(capsys)
     assert main(arguments(folder, "--common-classes")) == 0
     assert {entry["category_id"] for entry in results(folder)} == {9}
+
+
+def test_tracks_under_several_classes(folder: Path):
+    assert main(arguments(folder, "--classes-per-track", "2")) == 0
+    assert len(results(folder)) == 12
+    (folder / "out.zip").unlink()
+    assert main(arguments(folder, "--classes-per-track", "2", "--max-per-category", "1")) == 0
+    best = {(entry["video_id"], entry["category_id"]): entry["score"] for entry in results(folder)}
+    assert len(best) == len(results(folder))
+    assert all(best[video_id, category_id] > 0.8 for video_id in (0, 6, 9) for category_id in (9, 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "local_rank", "device"),
+    [("auto", None, "auto"), ("auto", "1", "cuda:1"), ("cuda", "5", "cuda:1"), ("cpu", "1", "cpu"), ("cuda:0", "1", "cuda:0")],
+)
+def test_each_process_of_a_machine_has_its_gpu(name: str, local_rank: str | None, device: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if local_rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", local_rank)
+    assert submit._device(name) == device
 
 
 def test_nothing_found_at_all(folder: Path, capsys: pytest.CaptureFixture[str]):

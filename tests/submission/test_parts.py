@@ -103,6 +103,21 @@ def test_the_end(tmp_path: Path):
     assert os.listdir(tmp_path) == ["out.zip"]
 
 
+def test_what_a_killed_run_left_beside_its_zip(tmp_path: Path):
+    """It goes, but not the videos of another run."""
+    with parts_of(tmp_path) as parts:
+        parts.write(0, [])
+    finish(parts)
+    with parts_of(tmp_path):
+        pass
+    assert not parts.folder.exists()
+    with parts_of(tmp_path, weights="x") as others:
+        others.write(0, [])
+    with parts_of(tmp_path):
+        pass
+    assert others.num_done == 1
+
+
 def test_another_zip_is_not_complete(tmp_path: Path):
     parts = parts_of(tmp_path)
     for content in (b"", b"PK\x03\x04 no zip"):

@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _to_json(args: argparse.Namespace) -> int:
-    from queryinst_vis.data.mots import MOTS_CLASSES, mots_to_ytvis, parse_mots
+    from queryinst_vis.data.mots import MOTS_CLASSES, mots_to_ytvis
+    from queryinst_vis.data.mots_text import parse_mots
 
     output = check_new_file(args.output, overwrite=args.overwrite)
     paths = sorted(args.input.glob("*.txt"))
@@ -53,7 +54,8 @@ def _to_json(args: argparse.Namespace) -> int:
 
 
 def _to_text(args: argparse.Namespace) -> int:
-    from queryinst_vis.data.mots import num_overlapping, ytvis_to_mots
+    from queryinst_vis.data.mots import ytvis_to_mots
+    from queryinst_vis.data.mots_text import num_overlapping
     from queryinst_vis.data.ytvis_json import read_ytvis
 
     sequences = ytvis_to_mots(read_ytvis(args.input), name=str(args.input))

@@ -1,13 +1,11 @@
-"""MOTS text files (https://www.vision.rwth-aachen.de/page/mots) to YouTube-VIS JSON and back.
+"""MOTS text files to YouTube-VIS JSON and back.
 
-A sequence is a file; a line is `frame object_id class_id height width code`, the object's id its class times 1000 plus a number
-of its own. Class 10 are regions to be ignored: here crowd regions, one of each category, as crowd regions have a category in the
-JSON. Codes are kept as they are, so that text becomes the same text again, its lines sorted by frame and object.
+Regions to be ignored are crowd regions here, one of each category, as crowd regions have a category in the JSON. Codes are kept as
+they are, so that text becomes the same text again, its lines sorted by frame and object.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,61 +13,12 @@ from pycocotools import mask as coco_mask
 
 from queryinst_vis.data.coco_json import encode_mask
 from queryinst_vis.data.json_tables import DatasetError, Rows
+from queryinst_vis.data.mots_text import IGNORE_CLASS, PER_CLASS, MotsLine
 from queryinst_vis.data.ytvis_frames import items_by_frame
 from queryinst_vis.data.ytvis_json import describe_video, video_name
 from queryinst_vis.ops import rle as rle_ops
 
 MOTS_CLASSES = {1: "car", 2: "pedestrian"}
-IGNORE_CLASS = 10
-_PER_CLASS = 1000  # object ids of a class
-
-
-@dataclass(frozen=True, slots=True)
-class MotsLine:
-    """One object in one frame. code: compressed run-length code as text."""
-
-    frame: int
-    object_id: int
-    class_id: int
-    image_hw: tuple[int, int]
-    code: str
-
-    def __str__(self) -> str:
-        height, width = self.image_hw
-        return f"{self.frame} {self.object_id} {self.class_id} {height} {width} {self.code}"
-
-
-def parse_mots(text: str, *, name: str) -> list[MotsLine]:
-    """The lines of a file; `name` stands for it in messages. DatasetError: a line is none, or two are of one object and frame."""
-    lines: dict[tuple[int, int], MotsLine] = {}
-    for number, row in enumerate(text.splitlines(), start=1):
-        if row.strip():
-            line = _parse_line(row, f"{name}: line {number}")
-            if (line.frame, line.object_id) in lines:
-                raise DatasetError(f"{name}: line {number}: object {line.object_id} has a line in frame {line.frame} already")
-            lines[line.frame, line.object_id] = line
-    sizes = sorted({line.image_hw for line in lines.values()})
-    if len(sizes) > 1:
-        raise DatasetError(f"{name}: has lines of different sizes (height, width): {sizes[0]} and {sizes[1]}")
-    return list(lines.values())
-
-
-def _parse_line(row: str, where: str) -> MotsLine:
-    fields = row.split()
-    if len(fields) != 6 or not all(field.isdecimal() for field in fields[:5]):
-        raise DatasetError(f"{where}: expected `frame object_id class_id height width code`, got {row[:60]!r}")
-    frame, object_id, class_id, height, width = map(int, fields[:5])
-    if not height or not width:
-        raise DatasetError(f"{where}: height and width must be above 0")
-    if object_id // _PER_CLASS != class_id:
-        raise DatasetError(
-            f"{where}: object {object_id} is not of class {class_id}: its id is the class times {_PER_CLASS} + ..."
-        )
-    try:
-        encode_mask({"size": [height, width], "counts": fields[5]}, (height, width))
-    except ValueError as error:
-        raise DatasetError(f"{where}: its code cannot be read: {error}") from None
-    return MotsLine(frame, object_id, class_id, (height, width), fields[5])
 
 
 def mots_to_ytvis(
@@ -109,13 +58,13 @@ def _tracks(lines: Sequence[MotsLine], positions: Mapping[int, int], name: str) 
             items["segmentations"][position] = code
             items["bboxes"][position] = coco_mask.toBbox(code).tolist()
             items["areas"][position] = int(coco_mask.area(code))
-        yield items | {"iscrowd": int(object_id // _PER_CLASS == IGNORE_CLASS), "mots_object_id": object_id}
+        yield items | {"iscrowd": int(object_id // PER_CLASS == IGNORE_CLASS), "mots_object_id": object_id}
 
 
 def _categories_of(tracked: Mapping[str, Any], classes: Mapping[int, str], name: str) -> list[int]:
     if tracked["iscrowd"]:
         return sorted(classes)
-    class_id = tracked["mots_object_id"] // _PER_CLASS
+    class_id = tracked["mots_object_id"] // PER_CLASS
     if class_id not in classes:
         raise DatasetError(f"{name}: object {tracked['mots_object_id']} is of class {class_id}, which has no name")
     return [class_id]
@@ -149,13 +98,13 @@ def _lines(video: dict[str, Any], tracks: Rows, where: str) -> Iterator[MotsLine
             if rle is None or coco_mask.area(rle) == 0:
                 continue
             code = rle_ops.to_json(rle)["counts"]
-            if object_id // _PER_CLASS == IGNORE_CLASS:
+            if object_id // PER_CLASS == IGNORE_CLASS:
                 ignored.setdefault(numbers[position], {})[code] = rle
             else:
-                yield MotsLine(numbers[position], object_id, object_id // _PER_CLASS, image_hw, code)
+                yield MotsLine(numbers[position], object_id, object_id // PER_CLASS, image_hw, code)
     for frame, rles in ignored.items():
         codes = list(rles) if len(rles) == 1 else [rle_ops.to_json(coco_mask.merge(list(rles.values())))["counts"]]
-        yield MotsLine(frame, IGNORE_CLASS * _PER_CLASS, IGNORE_CLASS, image_hw, codes[0])
+        yield MotsLine(frame, IGNORE_CLASS * PER_CLASS, IGNORE_CLASS, image_hw, codes[0])
 
 
 def _object_ids(tracks: Rows, where: str) -> list[int]:
@@ -165,7 +114,7 @@ def _object_ids(tracks: Rows, where: str) -> list[int]:
     for annotation in tracks:
         class_id = annotation["category_id"]
         if annotation.get("iscrowd"):
-            ids.append(IGNORE_CLASS * _PER_CLASS)
+            ids.append(IGNORE_CLASS * PER_CLASS)
         elif "mots_object_id" in annotation:
             ids.append(annotation["mots_object_id"])
         elif class_id < 1 or class_id == IGNORE_CLASS:
@@ -173,9 +122,9 @@ def _object_ids(tracks: Rows, where: str) -> list[int]:
                 f"{where}: annotation {annotation['id']}: category {class_id} can be no class of MOTS; give it another id"
             )
         else:
-            free = (i for i in range(class_id * _PER_CLASS + 1, (class_id + 1) * _PER_CLASS) if i not in taken)
+            free = (i for i in range(class_id * PER_CLASS + 1, (class_id + 1) * PER_CLASS) if i not in taken)
             if (object_id := next(free, None)) is None:
-                raise DatasetError(f"{where}: has more than {_PER_CLASS - 1} objects of class {class_id}")
+                raise DatasetError(f"{where}: has more than {PER_CLASS - 1} objects of class {class_id}")
             taken.add(object_id)
             ids.append(object_id)
     return ids
@@ -186,12 +135,3 @@ def frame_numbers(file_names: Sequence[str]) -> list[int]:
     found = [re.search(r"\d+$", PurePosixPath(file_name).stem) for file_name in file_names]
     numbers = [int(match.group()) for match in found if match]
     return numbers if len(set(numbers)) == len(file_names) else list(range(len(file_names)))
-
-
-def num_overlapping(lines: Sequence[MotsLine]) -> int:
-    """Frames in which masks overlap, which MOTS's evaluation refuses."""
-    count = 0
-    for frame in {line.frame for line in lines}:
-        codes = [{"size": list(line.image_hw), "counts": line.code} for line in lines if line.frame == frame]
-        count += coco_mask.area(coco_mask.merge(codes)) < sum(map(int, coco_mask.area(codes)))
-    return count

@@ -9,7 +9,8 @@ from ytvis_files import compressed, polygon, runs, ytvis_content
 
 from queryinst_vis.cli.main import main
 from queryinst_vis.data.json_tables import DatasetError
-from queryinst_vis.data.mots import frame_numbers, mots_to_ytvis, num_overlapping, parse_mots, ytvis_to_mots
+from queryinst_vis.data.mots import frame_numbers, mots_to_ytvis, ytvis_to_mots
+from queryinst_vis.data.mots_text import num_overlapping, parse_mots
 from queryinst_vis.data.ytvis import YtvisDataset
 from queryinst_vis.data.ytvis_json import check_ytvis
 

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--simulate",
         nargs="*",
         metavar="LEVEL|SETTING=X",
-        help="instead of a model (after GT.json): detections made of the annotations, easy, medium (default) or hard, and settings",
+        help="instead of a model (after GT.json): detections made of the annotations: easy, medium or hard, and settings",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the simulated detections (default: 0)")
     parser.add_argument(

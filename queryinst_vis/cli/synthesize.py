@@ -13,6 +13,9 @@ from queryinst_vis.outputs import new_folder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="folder to make: OUT/JPEGImages and OUT/instances.json")
+    parser.add_argument(
+        "settings", nargs="*", metavar="key=value", help="single settings, e.g. lookalikes=1 pillars=0,2 (docs/synthetic.md)"
+    )
     parser.add_argument("--videos", type=int, default=60, metavar="N", help="number of videos (default: 60)")
     parser.add_argument("--frames", type=int, default=24, metavar="T", help="frames of each (default: 24)")
     parser.add_argument("--size", default="192x320", metavar="HxW", help="height and width in pixels (default: 192x320)")
@@ -20,13 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--difficulty", default="medium", metavar="LEVEL", help="easy, medium (default), hard, or a number from 0 to 1"
     )
     parser.add_argument("--seed", type=int, default=0, help="other seeds give other objects of the same classes (default: 0)")
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="single settings, e.g. lookalikes=1 pillars=0,2",
-    )
     parser.add_argument("--quality", type=int, default=90, help="of the JPEGs, 1 to 100 (default: 90)")
     parser.add_argument("--overwrite", action="store_true", help="replace a data set that is there already")
 
@@ -40,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(
             f"--videos must be 1 or more, --seed 0 or more and --quality 1 to 100, got {args.videos}, {args.seed}, {args.quality}"
         )
-    changes = {"size_hw": _size(args.size), "num_frames": args.frames, **dict(map(_setting, args.set))}
+    changes = {"size_hw": _size(args.size), "num_frames": args.frames, **dict(map(_setting, args.settings))}
     settings = settings_of(_difficulty(args.difficulty), **changes)
     info = {"description": "queryinst-vis synthesize", "difficulty": args.difficulty, "seed": args.seed, **asdict(settings)}
     content = YtvisContent(CATEGORIES, info)
@@ -71,12 +67,12 @@ def _difficulty(text: str) -> str | float:
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    """KEY=VALUE or KEY=LOW,HIGH."""
+    """key=number or key=low,high."""
     key, equals, value = text.partition("=")
     try:
         numbers = [float(part) if re.search(r"[.e]", part) else int(part) for part in value.split(",")]
     except ValueError:
         numbers = []
     if not equals or not numbers:
-        raise UserError(f"--set takes KEY=NUMBER or KEY=LOW,HIGH, got {text!r}")
+        raise UserError(f"settings are given as key=number or key=low,high, got {text!r}")
     return key, numbers[0] if len(numbers) == 1 else tuple(numbers)

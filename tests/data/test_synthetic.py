@@ -220,7 +220,7 @@ def test_tool_writes_youtube_vis(tmp_path, capsys):
         "--seed",
         "7",
     ]
-    assert main([*arguments, "--set", "noise=0", "num_objects=2,3"]) == 0
+    assert main([*arguments, "noise=0", "num_objects=2,3"]) == 0
     content = read_ytvis(out / "instances.json")
     info = json.loads((out / "instances.json").read_text())["info"]
     assert (info["difficulty"], info["seed"], info["noise"], info["num_objects"]) == ("hard", 7, 0, [2, 3])
@@ -243,9 +243,9 @@ def test_tool_writes_youtube_vis(tmp_path, capsys):
         (["--videos", "0"], "--videos must be 1 or more"),
         (["--size", "192"], "--size must be HEIGHTxWIDTH"),
         (["--difficulty", "brutal"], "expected easy, medium, hard"),
-        (["--set", "noise"], "--set takes KEY=NUMBER"),
-        (["--set", "noise=loud"], "--set takes KEY=NUMBER"),
-        (["--set", "twins=1"], "no setting 'twins'"),
+        (["noise"], "settings are given as key=number"),
+        (["noise=loud"], "settings are given as key=number"),
+        (["twins=1"], "no setting 'twins'"),
         (["--frames", "0"], "num_frames must be from 1"),
     ],
 )

@@ -1,7 +1,7 @@
 """MOTS text files to YouTube-VIS JSON and back.
 
-Regions to be ignored are crowd regions here, one of each category, as crowd regions have a category in the JSON. Codes are kept as
-they are, so that text becomes the same text again, its lines sorted by frame and object.
+Regions to be ignored are crowd regions here, one of each category, as crowd regions have a category in the JSON. Codes are kept
+as they are, so that text becomes the same text again, its lines sorted by frame and object.
 """
 
 import re

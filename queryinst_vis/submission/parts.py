@@ -10,7 +10,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -96,7 +96,7 @@ class Parts:
 
     def write(self, index: int, entries: list[dict[str, Any]]) -> None:
         """Keep the entries of a video; they appear whole or not at all. UserError: another run took over the folder."""
-        if self._others() != []:
+        if self._others():
             raise UserError(f"{self.folder} is in use by another run now")
         _write_whole(self._path(index), json.dumps(entries, allow_nan=False))
 
@@ -132,29 +132,34 @@ class Parts:
     def __exit__(self, *exc_info: object) -> None:
         if self._claims is not None:
             self._claims.close()
-        if self.is_complete and self._others() in (None, []):
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if self.is_complete and (not self._others() or not any(self.folder.glob("*.json"))):
+            with suppress(FileNotFoundError):  # others remove it too
+                self._remove()
+
+    def _remove(self) -> None:
+        """Delete the folder, last of all what says whose videos they are: a kill in between must not leave some of nobody."""
+        for path in self.folder.iterdir():
+            if path.name != _MADE_BY:
+                path.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _set_up(self, claims: Claims) -> None:
         """Say what the folder is of, unless somebody else did."""
         others = self._others()
-        if others is not None and not self._is_used(claims):
-            others = None
-        if others is None:
-            _write_whole(self.folder / _MADE_BY, json.dumps(self._made_by))
-        elif others:
+        if not others:
+            return
+        if self._is_used(claims):
             raise UserError(
                 f"{self.folder} holds videos of another run (other {' and '.join(others)}); "
                 "delete that folder to start anew, or name another output"
             )
+        _write_whole(self.folder / _MADE_BY, json.dumps(self._made_by))
 
-    def _others(self) -> list[str] | None:
-        """In what the folder's videos were made otherwise than ours; None when nothing says what they were made from."""
+    def _others(self) -> list[str]:
+        """In what the folder's videos were made otherwise than ours; in everything, when nothing says how they were."""
         try:
             before = dict(json.loads((self.folder / _MADE_BY).read_bytes()))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError):
+        except (FileNotFoundError, ValueError, TypeError):
             before = {}
         return [name for name in self._made_by if before.get(name) != self._made_by[name]]
 

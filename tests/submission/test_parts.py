@@ -60,11 +60,12 @@ def test_parts_that_another_run_took_over(tmp_path: Path):
             parts.write(1, [])
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "null", "{", "3"])
-def test_a_folder_of_unknown_origin(tmp_path: Path, text: str):
+@pytest.mark.parametrize("text", [None, "", "[1]", "null", "{", "3"])
+def test_a_folder_of_unknown_origin(tmp_path: Path, text: str | None):
     folder = tmp_path / "out.zip.parts"
     folder.mkdir()
-    (folder / "made_by.json").write_text(text)
+    if text is not None:
+        (folder / "made_by.json").write_text(text)
     (folder / "77.json").write_text("[]")
     with pytest.raises(UserError, match="another run"), parts_of(tmp_path):
         pass
@@ -116,6 +117,37 @@ def test_what_a_killed_run_left_beside_its_zip(tmp_path: Path):
     with parts_of(tmp_path):
         pass
     assert others.num_done == 1
+
+
+def test_a_process_that_comes_when_all_is_done(tmp_path: Path):
+    """It made the folder a moment after it was removed."""
+    with parts_of(tmp_path) as early:
+        pass
+    late = parts_of(tmp_path)
+    with late:
+        finish(early)
+        (late.folder / "made_by.json").unlink()
+    assert not late.folder.exists()
+
+
+def test_a_kill_while_the_folder_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The rest was taken for videos of whoever came next."""
+    with parts_of(tmp_path) as parts:
+        parts.write(0, [])
+        parts.write(1, [])
+        finish(parts)
+        unlink = Path.unlink
+
+        def killed(path: Path, **options: bool) -> None:
+            unlink(path, **options)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            parts._remove()
+        monkeypatch.undo()
+        assert (parts.folder / "made_by.json").exists()
+    assert not parts.folder.exists()
 
 
 def test_another_zip_is_not_complete(tmp_path: Path):

@@ -4,7 +4,7 @@ Key and reference frames follow MaskTrack R-CNN (arXiv 1905.04804) and mmdetecti
 TeViT (arXiv 2204.08412), which skips videos with too few frames; here frames occur several times then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +34,8 @@ class YtvisDataset(Dataset[Clip]):
 
     annotations: JSON file; images: the folder its file names are relative to; classes: names in label order, by default the
     file's categories by increasing id (objects of other categories are left out); annotated_classes: those that were labelled in
-    these videos, None for all: the others are not background. num_frames: frames of a clip; max_distance: how many frames a
+    these videos, None for all: the others are not background. renamed: categories of the file that count as a class of another
+    name, e.g. {"animal": "dog"}. num_frames: frames of a clip; max_distance: how many frames a
     reference may lie before or after the key frame, None for any. training: only frames of at least 32 x 32 pixels that show an
     object of the classes, crowd regions not counted, are key or reference frames.
     Raises DatasetError when file or folder is unusable, or when no frame is left.
@@ -50,6 +51,7 @@ class YtvisDataset(Dataset[Clip]):
         num_frames: int = 2,
         max_distance: int | None = None,
         annotated_classes: Sequence[str] | None = None,
+        renamed: Mapping[str, str] | None = None,
         training: bool = True,
     ) -> None:
         _check_clip(num_frames, max_distance)
@@ -60,6 +62,7 @@ class YtvisDataset(Dataset[Clip]):
         self.max_distance = max_distance
         content = read_ytvis(self.annotations_path)
         name = str(self.annotations_path)
+        content["categories"] = _renamed(content["categories"], renamed or {}, name=name)
         self.classes = category_names(content["categories"], name=name) if classes is None else class_names(classes)
         self.annotated_classes = annotated_flags(annotated_classes, self.classes)
         required = annotated_classes or self.classes
@@ -131,6 +134,14 @@ class YtvisDataset(Dataset[Clip]):
             original_hw=(height, width),
             file_name=file_name,
         )
+
+
+def _renamed(categories: Rows, renamed: Mapping[str, str], *, name: str) -> Rows:
+    """DatasetError: one to rename is not there."""
+    names = {category["name"] for category in categories}
+    if unknown := sorted(set(renamed) - names):
+        raise DatasetError(f"{name}: has no category {unknown[0]!r} to rename, only {sorted(names)}")
+    return [category | {"name": renamed.get(category["name"], category["name"])} for category in categories]
 
 
 def _check_clip(num_frames: int, max_distance: int | None) -> None:

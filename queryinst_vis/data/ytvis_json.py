@@ -1,7 +1,7 @@
 """Reading the JSON of YouTube-VIS, which OVIS shares: every mistake a file can hold is found and named with its video.
 
 https://youtube-vos.org/dataset/vis. One annotation is one object through its whole video: lists with an item, or null, for each
-frame. An annotation's own `length`, `width` and `height` are not looked at: YouTube-VIS 2019 says a length of 1 everywhere.
+frame. An annotation's own `length`, `width` and `height` are not looked at: the lists count.
 """
 
 from collections.abc import Collection, Iterator, Mapping

@@ -366,3 +366,10 @@ def test_real_masks_are_those_of_pycocotools(shared_data):
         masks = [coco_mask.decode(coco_mask.frPyObjects(code, height, width)) for code in shown if code]
         masks = [mask for mask in masks if mask.any()]
         assert np.array_equal(sample.targets.masks.tensor.numpy(), np.stack(masks).astype(bool))
+
+
+def test_categories_count_as_classes_of_another_name(make):
+    dataset = make([_everywhere(category_id=7)], classes=("cat", "wolf"), renamed={"dog": "wolf"}, annotated_classes=["wolf"])
+    assert dataset.load(0).targets.labels.tolist() == [1]
+    with pytest.raises(DatasetError, match="has no category 'zebra' to rename"):
+        make([_everywhere()], renamed={"zebra": "horse"})

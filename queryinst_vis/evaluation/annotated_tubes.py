@@ -18,33 +18,30 @@ _Rows = Sequence[Mapping[str, Any]]
 class AnnotatedObjects(NamedTuple):
     """G objects of one video and category, in the order of the file.
 
-    is_crowd: G bools; is_ignored: bool [A, G], those that need not be found among the objects of each size.
+    is_crowd: [G]; sizes: which objects [G] need not be found -> the sizes of objects, by place, for which that is so.
     """
 
     tubes: list[Tube]
     is_crowd: list[bool]
-    is_ignored: np.ndarray
+    sizes: dict[tuple[bool, ...], list[int]]
 
 
 def annotated_objects(content: Mapping[str, Any], *, name: str) -> dict[tuple[int, int], AnnotatedObjects]:
     """By video and category id; content as read_ytvis gives it, name: of the file. DatasetError: a mask that cannot be read."""
-    annotations: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for annotation in content["annotations"]:
-        annotations[annotation["video_id"]].append(annotation)
-    objects = {}
-    for video in content["videos"]:
-        rows = annotations[video["id"]]
-        tubes = _tubes(rows, (video["height"], video["width"]), f"{name}: {describe_video(video)}")
-        for category_id in {row["category_id"] for row in rows}:
-            chosen = [(row, tube) for row, tube in zip(rows, tubes, strict=True) if row["category_id"] == category_id]
-            objects[video["id"], category_id] = _group(*zip(*chosen, strict=True))
-    return objects
+    videos = {video["id"]: video for video in content["videos"]}
+    groups = defaultdict(list)
+    for annotation, tube in zip(content["annotations"], _tubes(content["annotations"], videos, name), strict=True):
+        groups[annotation["video_id"], annotation["category_id"]].append((annotation, tube))
+    return {key: _objects(*zip(*group, strict=True)) for key, group in groups.items()}
 
 
-def _group(annotations: _Rows, tubes: Sequence[Tube]) -> AnnotatedObjects:
+def _objects(annotations: _Rows, tubes: Sequence[Tube]) -> AnnotatedObjects:
     is_crowd = [bool(annotation.get("iscrowd")) for annotation in annotations]
     mean_areas = np.array([_mean_area(annotation, tube) for annotation, tube in zip(annotations, tubes, strict=True)])
-    return AnnotatedObjects(list(tubes), is_crowd, is_outside(mean_areas) | is_crowd)
+    sizes = defaultdict(list)
+    for size, is_ignored in enumerate((is_outside(mean_areas) | is_crowd).tolist()):
+        sizes[tuple(is_ignored)].append(size)
+    return AnnotatedObjects(list(tubes), is_crowd, dict(sizes))
 
 
 def _mean_area(annotation: Mapping[str, Any], tube: Tube) -> float:
@@ -55,23 +52,25 @@ def _mean_area(annotation: Mapping[str, Any], tube: Tube) -> float:
     return float(np.mean(areas)) if areas else 0.0
 
 
-def _tubes(annotations: _Rows, image_hw: tuple[int, int], where: str) -> list[Tube]:
+def _tubes(annotations: _Rows, videos: Mapping[int, Mapping[str, Any]], name: str) -> list[Tube]:
+    image_hws = [(video["height"], video["width"]) for video in (videos[row["video_id"]] for row in annotations)]
     try:
-        tracks = [_codes(annotation, place, image_hw) for place, annotation in enumerate(annotations)]
-        return tubes_of(tracks, image_hw)
+        codes = [_codes(number, *row) for number, row in enumerate(zip(annotations, image_hws, strict=True))]
+        return list(tubes_of(codes, image_hws))
     except MaskError as error:
-        place = f"{where}: annotation {annotations[error.track]['id']}: frame {error.frame}"
-        raise DatasetError(f"{place}: its mask cannot be read: {error}") from None
+        annotation = annotations[error.track]
+        place = f"{describe_video(videos[annotation['video_id']])}: annotation {annotation['id']}: frame {error.frame}"
+        raise DatasetError(f"{name}: {place}: its mask cannot be read: {error}") from None
 
 
-def _codes(annotation: Mapping[str, Any], place: int, image_hw: tuple[int, int]) -> list[Any]:
-    """Compressed codes of all frames, None for no mask. place: of the annotation, for errors."""
+def _codes(number: int, annotation: Mapping[str, Any], image_hw: tuple[int, int]) -> list[Any]:
+    """Compressed codes of all frames, None for no mask. number: of the annotation, for errors."""
     codes = []
     for frame, item in enumerate(annotation["segmentations"]):
         try:
-            codes.append(_code(item, image_hw))
+            codes.append(_code(item, image_hw) if item else None)
         except ValueError as error:
-            raise MaskError(str(error), place, frame) from None
+            raise MaskError(str(error), number, frame) from None
     return codes
 
 

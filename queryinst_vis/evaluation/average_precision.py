@@ -5,7 +5,7 @@ order of floating-point operations, so that numbers agree to the last digits. A 
 D results of one video and category by falling score, G objects.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -23,31 +23,16 @@ def is_outside(mean_areas: np.ndarray) -> np.ndarray:
     return (mean_areas < _LIMITS[:, :1]) | (mean_areas > _LIMITS[:, 1:])
 
 
-def match_by_size(
-    iou: Sequence[Sequence[float]], is_ignored: np.ndarray, is_crowd: Sequence[bool]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which results find an object, and which of these find one that is ignored: both bool [A, T, D].
+def match(iou: Sequence[Sequence[float]], is_ignored: Sequence[bool], is_crowd: Sequence[bool]) -> Iterator[tuple[int, int, int]]:
+    """Which results find which objects, at each IoU threshold: its place t, the result's d, the object's g.
 
-    iou: [D, G]; is_ignored: bool [A, G]; is_crowd: [G], which are always ignored too.
+    iou: [D, G]; is_ignored, is_crowd: [G]. A result takes the best object that nobody took and that reaches the threshold; of
+    equals the last. Ignored objects are for results that find no other; crowd regions can be taken again and again.
     """
-    matches = {ignored: match(iou, ignored, is_crowd) for ignored in set(map(tuple, is_ignored.tolist()))}
-    found = np.stack([matches[ignored] for ignored in map(tuple, is_ignored.tolist())])  # int64 [A, T, D]
-    is_ignored = np.pad(is_ignored, ((0, 0), (0, 1)))  # so that -1 is none
-    return found >= 0, np.take_along_axis(is_ignored[:, None], found, axis=2)
-
-
-def match(iou: Sequence[Sequence[float]], is_ignored: Sequence[bool], is_crowd: Sequence[bool]) -> np.ndarray:
-    """Which object each result finds: int64 [T, D], -1 for none.
-
-    A result takes the best object that nobody took and that reaches the threshold; of equals the last. Ignored objects are for
-    results that find no other; crowd regions can be taken again and again.
-    """
-    found = np.full((len(IOU_THRESHOLDS), len(iou)), -1)
-    candidates = [(d, row) for d, row in enumerate(iou) if max(row) >= IOU_THRESHOLDS[0]]
     order = sorted(range(len(is_ignored)), key=is_ignored.__getitem__)
     for t, threshold in enumerate(IOU_THRESHOLDS.tolist()):
         taken: set[int] = set()
-        for d, row in candidates:
+        for d, row in enumerate(iou):
             best, best_iou = -1, threshold
             for g in order:
                 if best >= 0 and is_ignored[g] and not is_ignored[best]:
@@ -55,10 +40,9 @@ def match(iou: Sequence[Sequence[float]], is_ignored: Sequence[bool], is_crowd: 
                 if row[g] >= best_iou and g not in taken:
                     best, best_iou = g, row[g]
             if best >= 0:
-                found[t, d] = best
+                yield t, d, best
                 if not is_crowd[best]:
                     taken.add(best)
-    return found
 
 
 def precision_at_recalls(is_right: np.ndarray, is_wrong: np.ndarray, num_objects: int) -> np.ndarray:

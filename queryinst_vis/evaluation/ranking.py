@@ -20,13 +20,10 @@ class Ranking(NamedTuple):
     scores: np.ndarray
     ranks: np.ndarray
 
-    def by_video(self) -> Iterator[slice]:
-        """The rows of each video that has any."""
-        return _groups(self.videos, 0)
-
-    def by_category(self, rows: slice) -> Iterator[slice]:
-        """The rows of each category among those of one video."""
-        return _groups(self.categories[rows], rows.start)
+    def groups(self) -> Iterator[slice]:
+        """The rows of each video and category that has any."""
+        firsts = np.flatnonzero(self.ranks == 0).tolist()
+        return (slice(*rows) for rows in pairwise([*firsts, len(self.ranks)]))
 
     def of_category(self, category: int) -> np.ndarray:
         """Rows of a category in all videos, by falling score; of equals those of the first video come first."""
@@ -48,9 +45,3 @@ def rank_results(
     looked_at = ranks < limit
     order = order[looked_at]
     return Ranking(order, videos[order], categories[order], scores[order], ranks[looked_at])
-
-
-def _groups(values: np.ndarray, begin: int) -> Iterator[slice]:
-    """Of equal values that follow each other."""
-    bounds = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
-    return (slice(begin + low, begin + high) for low, high in pairwise(bounds) if high > low)

@@ -4,13 +4,16 @@ So all masks of a track are one sorted set of intervals, and what two tracks sha
 Nothing is ever decoded to pixels.
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby, pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from queryinst_vis.ops.run_pairs import RunPairs, run_pairs
+
+_FRAMES_AT_ONCE = 2000  # of all tracks of a block
 
 
 class Tube(NamedTuple):
@@ -28,42 +31,53 @@ class Tube(NamedTuple):
 
 
 class MaskError(ValueError):
-    """What is wrong with the mask of which track, by its place, in which frame."""
+    """What is wrong with the mask of which track, by number, in which frame."""
 
     def __init__(self, problem: str, track: int, frame: int) -> None:
         super().__init__(problem)
         self.track, self.frame = track, frame
 
 
-def tubes_of(tracks: Sequence[Sequence[Any]], image_hw: tuple[int, int]) -> list[Tube]:
-    """Tubes of tracks of one video, each given as a compressed code {size, counts} per frame, None where it is not seen.
+def tubes_of(tracks: Sequence[Sequence[Any]], image_hws: Sequence[tuple[int, int]]) -> Iterator[Tube]:
+    """Tubes of tracks in their order, decoded in blocks that take little memory.
 
-    MaskError: something is no such code, or does not fill a frame of `image_hw`.
+    tracks: N times a compressed code {size, counts} per frame, None where the object is not seen; image_hws: N times (height,
+    width) of the video. MaskError: something is no such code, or does not fill a frame.
     """
-    try:
-        return _tubes_of(tracks, image_hw)
-    except ValueError:
-        for track, codes in enumerate(tracks):
-            for frame, code in enumerate(codes):
-                try:
-                    _tubes_of([[code]], image_hw)
-                except ValueError as error:
-                    raise MaskError(str(error), track, frame) from None
-        raise
+    blocks = np.cumsum(list(map(len, tracks))) // _FRAMES_AT_ONCE
+    rows = enumerate(zip(blocks.tolist(), image_hws, strict=True))
+    for (_, image_hw), block in groupby(rows, key=itemgetter(1)):
+        numbers = [number for number, _ in block]
+        try:
+            yield from _tubes_of([tracks[number] for number in numbers], image_hw)
+        except ValueError:
+            raise _first_error(tracks, numbers, image_hw) from None
+
+
+def _first_error(tracks: Sequence[Sequence[Any]], numbers: Sequence[int], image_hw: tuple[int, int]) -> MaskError:
+    for number in numbers:
+        for frame, code in enumerate(tracks[number]):
+            try:
+                _tubes_of([[code]], image_hw)
+            except ValueError as error:
+                return MaskError(str(error), number, frame)
+    raise AssertionError("no single mask is wrong")
 
 
 def _tubes_of(tracks: Sequence[Sequence[Any]], image_hw: tuple[int, int]) -> list[Tube]:
-    codes = [code for track in tracks for code in track if code is not None]
-    frames = [index for track in tracks for index, code in enumerate(track) if code is not None]
-    if not codes:
-        return [Tube(np.zeros(0, np.int64), np.zeros(0, np.int64), 0, 0)] * len(tracks)
-    runs = run_pairs(_texts(codes, list(image_hw)))
-    starts, ends = _on_line(runs, np.array(frames, dtype=np.int64), image_hw)
-    areas = np.add.reduceat(runs.ones, runs.firsts, dtype=np.int64)  # of each code
-    bounds = np.cumsum([0] + [len(track) - track.count(None) for track in tracks])  # codes of a track lie between two of them
+    """Of some tracks through videos of one size; ValueError: there is something wrong with a mask."""
+    items = list(chain.from_iterable(tracks))
+    seen = np.flatnonzero(np.fromiter(map(bool, items), bool, len(items)))  # N codes
+    begins = np.cumsum([0, *map(len, tracks)])  # items of a track lie between two of them
+    frames = seen - np.repeat(begins[:-1], np.diff(begins))[seen]
+    runs = run_pairs(_texts(list(filter(None, items)), list(image_hw)))
+    starts, ends = _on_line(runs, frames, image_hw)
+
+    areas = np.add.reduceat(runs.ones, runs.firsts, dtype=np.int64) if len(seen) else np.zeros(0, np.int64)  # of each code
+    bounds = np.searchsorted(seen, begins)  # codes of a track lie between two of them
     area, num_visible = (np.diff(np.append(0, np.cumsum(count))[bounds]).tolist() for count in (areas, areas > 0))
     cuts = np.append(runs.firsts, len(ends))[bounds].tolist()
-    spans = [slice(*span) for span in pairwise(cuts)]
+    spans = [slice(*cut) for cut in pairwise(cuts)]
     return [Tube(starts[span], ends[span], *facts) for span, *facts in zip(spans, area, num_visible, strict=True)]
 
 
@@ -72,9 +86,11 @@ def intersection(a: Tube, b: Tube) -> int:
 
     With all starts sorted and all ends sorted, two intervals lie over each other from the start after next to the next end.
     """
-    starts = np.sort(np.concatenate([a.starts, b.starts]), kind="stable")  # which merges two sorted parts in linear time
-    ends = np.sort(np.concatenate([a.ends, b.ends]), kind="stable")
-    return int(np.maximum(ends[:-1] - starts[1:], 0).sum())
+    starts, ends = np.concatenate([a.starts, b.starts]), np.concatenate([a.ends, b.ends])
+    starts.sort(kind="stable")  # which merges two sorted parts in linear time
+    ends.sort(kind="stable")
+    shared = ends[:-1] - starts[1:]
+    return int(np.maximum(shared, 0, out=shared).sum())
 
 
 def tube_iou(a: Tube, b: Tube, *, at_least: float = 0.0) -> float:
@@ -90,20 +106,20 @@ def tube_iou(a: Tube, b: Tube, *, at_least: float = 0.0) -> float:
 
 
 def _texts(codes: Sequence[Any], size: list[int]) -> list[str]:
+    """The `counts` of codes that all have this size."""
     try:
-        wrong = [code["size"] for code in codes if code["size"] != size]
-        counts = [code["counts"] for code in codes]
+        sizes, counts = (list(map(itemgetter(key), codes)) for key in ("size", "counts"))
     except (TypeError, KeyError):
         raise ValueError("it is no run-length code {size, counts}") from None
-    if any(list(other) != size for other in wrong):
-        raise ValueError(f"its size is {wrong[0]}, the video's [height, width] is {size}")
-    return [text if isinstance(text, str) else _text(text) for text in counts]
+    if sizes.count(size) < len(sizes) and (others := [other for other in sizes if list(other) != size]):
+        raise ValueError(f"its size is {others[0]}, the video's [height, width] is {size}")
+    return counts if set(map(type, counts)) <= {str} else list(map(_text, counts))
 
 
 def _text(counts: Any) -> str:
-    if not isinstance(counts, bytes):
+    if not isinstance(counts, str | bytes):
         raise ValueError(f"its counts must be a compressed code (text), got {type(counts).__name__}")
-    return counts.decode("latin-1")
+    return counts if isinstance(counts, str) else counts.decode("latin-1")
 
 
 def _on_line(runs: RunPairs, frames: np.ndarray, image_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -114,6 +130,6 @@ def _on_line(runs: RunPairs, frames: np.ndarray, image_hw: tuple[int, int]) -> t
     lengths[runs.firsts] += np.diff(frame_ends, prepend=0) - pixels  # how far it is from the last code's frame to this one's
     ends = np.cumsum(lengths)
     lasts = np.append(runs.firsts[1:], len(ends)) - 1
-    if runs.zeros.min() < 0 or runs.ones.min() < 0 or (ends[lasts] != frame_ends).any():
+    if len(frames) and (runs.zeros.min() < 0 or runs.ones.min() < 0 or (ends[lasts] != frame_ends).any()):
         raise ValueError(f"its runs do not fill a frame of {image_hw[0]} x {image_hw[1]} pixels")
     return ends - runs.ones, ends

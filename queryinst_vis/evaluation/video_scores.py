@@ -25,7 +25,7 @@ class VideoScores:
 
     def summary(self, classes: Sequence[str] | None = None) -> dict[str, float]:
         """The twelve numbers, means over the categories of these names, by default over all."""
-        rows = [k for k, category in enumerate(self.categories) if classes is None or category["name"] in classes]
+        rows = self._rows(classes)
         precision, recall = self.precision[rows], self.recall[rows]
         by_size = list(enumerate(SIZES))[1:]
         return (
@@ -35,10 +35,23 @@ class VideoScores:
             | {f"AR_{size}": _mean(recall[:, a, -1]) for a, size in by_size}
         )
 
-    def per_category(self) -> list[dict[str, float]]:
-        """AP, AP50, AP75, AR1, AR10 and AR100 of each category."""
-        rows = range(len(self.categories))
-        return [_precisions(self.precision[[k]]) | _recalls(self.recall[[k]]) for k in rows]
+    def per_category(self) -> dict[int, dict[str, float]]:
+        """AP, AP50, AP75, AR1, AR10 and AR100 of each category, by id."""
+        return {
+            category["id"]: _precisions(self.precision[[k]]) | _recalls(self.recall[[k]])
+            for k, category in enumerate(self.categories)
+        }
+
+    def per_class(self, classes: Sequence[str] | None = None) -> dict[str, float]:
+        """`AP_class/NAME` and `AP50_class/NAME` of the categories of these names, by default of all."""
+        metrics: dict[str, float] = {}
+        for k in self._rows(classes):
+            numbers = _precisions(self.precision[[k]])
+            metrics |= {f"{name}_class/{self.categories[k]['name']}": numbers[name] for name in ("AP", "AP50")}
+        return metrics
+
+    def _rows(self, classes: Sequence[str] | None) -> list[int]:
+        return [k for k, category in enumerate(self.categories) if classes is None or category["name"] in classes]
 
 
 def _precisions(precision: np.ndarray) -> dict[str, float]:

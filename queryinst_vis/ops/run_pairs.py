@@ -76,19 +76,18 @@ def _values(digits: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _add_leading(values: np.ndarray, digits: np.ndarray, leading: np.ndarray) -> None:
     """Complete the numbers of two digits or more, of which `values` has the last digit."""
-    firsts = np.flatnonzero(np.diff(leading, prepend=-2) != 1)
-    count = np.diff(firsts, append=len(leading)).astype(np.int32)  # leading digits of each such number
+    is_first = np.append(True, leading[1:] != leading[:-1] + 1)
+    firsts = np.flatnonzero(is_first)
+    count = np.append(firsts[1:], len(leading)) - firsts  # leading digits of each such number
     if count.max() >= _MAX_DIGITS:
         raise ValueError(f"it holds a number of more than {_MAX_DIGITS} digits")
     begins = leading[firsts]
-    low = np.zeros(len(begins), dtype=np.int32)
-    rows, place = np.arange(len(begins)), 0
-    while len(rows):
+    low = (digits[begins] & 31).astype(np.int32)
+    for place in range(1, count.max()):
+        rows = np.flatnonzero(count > place)
         low[rows] |= (digits[begins[rows] + place] & 31).astype(np.int32) << 5 * place
-        place += 1
-        rows = rows[count[rows] > place]
     numbers = begins - firsts  # so many numbers came before
-    values[numbers] = (values[numbers] << 5 * count) + low
+    values[numbers] = (values[numbers] << 5 * count.astype(np.int32)) + low
 
 
 def _undo_differences(lengths: np.ndarray, firsts: np.ndarray) -> None:

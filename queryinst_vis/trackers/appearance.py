@@ -11,6 +11,7 @@ from torch import Tensor
 
 from queryinst_vis.ops.boxes import box_iou
 from queryinst_vis.structures import Instances
+from queryinst_vis.trackers.distances import class_distance
 from queryinst_vis.trackers.table import Sightings, check_same_size
 
 SIMILARITIES = ("cosine", "dot")
@@ -39,10 +40,11 @@ class Appearance:
         return Sightings.of(found, unit_length=self.similarity == "cosine")
 
     def learn(self, sightings: Sightings) -> None:
-        """See how far apart the objects of a frame are: pairs that hardly overlap, counted by their scores."""
+        """See how far apart the objects of a frame are: pairs of one class that hardly overlap, counted by their scores."""
         if self.similarity == "dot" or not sightings.embeds.shape[1] or len(sightings) < 2:
             return
         weights = (sightings.scores[:, None] * sightings.scores).triu(1)
+        weights = weights * (1 - class_distance(sightings.class_scores, sightings.class_scores))
         weights = weights * (box_iou(sightings.boxes, sightings.boxes) < DISTINCT)
         pairs = weights.sum().item()
         total = (weights * (1 - sightings.embeds @ sightings.embeds.T)).sum().item()

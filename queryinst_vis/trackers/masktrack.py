@@ -13,10 +13,10 @@ from torch import Tensor
 from queryinst_vis.ops.boxes import box_iou
 from queryinst_vis.registry import TRACKERS
 from queryinst_vis.structures import Instances
-from queryinst_vis.trackers.affinity import class_distance, out_of_reach
 from queryinst_vis.trackers.appearance import Appearance
 from queryinst_vis.trackers.assignment import assign_or_new
 from queryinst_vis.trackers.base import Tracker, check_not_negative, check_score_threshold, usable
+from queryinst_vis.trackers.distances import class_distance, out_of_reach
 from queryinst_vis.trackers.duplicates import find_births, merge_queries, suppress_duplicates
 from queryinst_vis.trackers.masktrack_reference import ReferenceMemory, match_scores
 from queryinst_vis.trackers.table import Sightings, TrackTable

@@ -14,13 +14,14 @@ from torch import Tensor
 from queryinst_vis.ops.boxes import box_giou
 from queryinst_vis.registry import TRACKERS
 from queryinst_vis.structures import Instances
-from queryinst_vis.trackers.affinity import class_distance, out_of_reach
 from queryinst_vis.trackers.appearance import Appearance
 from queryinst_vis.trackers.assignment import assign
 from queryinst_vis.trackers.base import Tracker, check_not_negative, check_score_threshold, usable
+from queryinst_vis.trackers.distances import class_distance, out_of_reach
 from queryinst_vis.trackers.duplicates import find_births, merge_queries, suppress_duplicates
 from queryinst_vis.trackers.memory_table import MemoryTable
 from queryinst_vis.trackers.table import Sightings
+from queryinst_vis.trackers.weak_matches import match_weak
 
 MAX_TRACKS = 128  # the latest seen are kept, whatever the time stamps say
 
@@ -30,11 +31,12 @@ class MemoryBankTracker(Tracker):
     """Match detections to tracks where both choose each other.
 
     score_threshold: score a new object needs. similarity: how embeddings compare. low_score: fraction of the threshold down to
-    which a detection carries a track on. match_score: probability, the mean of both directions, from which two are the same.
-    place_weight, class_weight: what overlap (GIoU) and another class count in the odds, as logits. place_memory: seconds unseen
-    after which the place counts half. patience: seconds a track waits unseen. reach, reach_growth: how far from where it is
-    expected it may be found, in box sizes, and how many more per second unseen. duplicate_iou: overlap of masks from which two
-    detections are one object; birth_iou: the same for a new object and another of its class.
+    which a detection carries a track on; min_overlap: IoU with its mask (or box) that it needs for that. match_score: mean
+    probability of both directions from which two are the same. place_weight, class_weight: what overlap (GIoU) and another
+    class count in the odds, as logits. place_memory: seconds unseen after which the place counts half. patience: seconds a track
+    waits unseen. reach, reach_growth: how far from where it is expected it may be found, in box sizes, and how many more per
+    second unseen. duplicate_iou: overlap from which two detections are one object; birth_iou: the same for a new object and
+    another of its class.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class MemoryBankTracker(Tracker):
         score_threshold: float = 0.3,
         similarity: str = "cosine",
         low_score: float = 0.5,
+        min_overlap: float = 0.5,
         match_score: float = 0.5,
         place_weight: float = 4.0,
         class_weight: float = 3.0,
@@ -59,6 +62,7 @@ class MemoryBankTracker(Tracker):
             patience=patience, reach=reach, reach_growth=reach_growth, duplicate_iou=duplicate_iou, birth_iou=birth_iou
         )
         self.min_score = low_score * score_threshold
+        self.min_overlap = min_overlap
         self.match_score = match_score
         self.place_weight, self.class_weight, self.place_memory = place_weight, class_weight, place_memory
         self.patience = patience
@@ -81,13 +85,24 @@ class MemoryBankTracker(Tracker):
         tracks.keep_latest(MAX_TRACKS)
         tracks.fit_widths(sightings)
         self._appearance.learn(sightings)
-        rows = torch.full((len(found),), -1, dtype=torch.int64)
-        matched, columns = assign(-both_ways(self._logits(sightings, time)), -self.match_score)
-        rows[columns] = matched
-        tracks.see(matched, sightings, columns, time)
+        rows = self._match(sightings, time)
+        tracks.misses += 1
+        columns = torch.nonzero(rows >= 0).flatten()
+        tracks.see(rows[columns], sightings, columns, time)
         born = find_births(found, rows, min_score=self.score_threshold, max_iou=self.birth_iou)
         rows[born] = tracks.add(self._new_ids(len(born)), sightings, born, time)
         return tracks.tag(found, rows)
+
+    def _match(self, sightings: Sightings, time: float) -> Tensor:
+        """Row of the track each detection belongs to, int64 [N], -1 for none: strong detections first, then weak ones."""
+        rows = torch.full((len(sightings),), -1, dtype=torch.int64)
+        strong, logits = sightings.scores >= self.score_threshold, self._logits(sightings, time)
+        probability = both_ways(logits.masked_fill(~strong, -torch.inf))
+        matched, columns = assign(-probability, -self.match_score)
+        rows[columns] = matched
+        possible = (logits > 0) & ~strong
+        match_weak(rows, self._tracks, sightings, time, possible=possible, min_overlap=self.min_overlap)
+        return rows
 
     def _logits(self, sightings: Sightings, time: float) -> Tensor:
         """[T, N]: logits of "the same object"; -inf out of reach."""

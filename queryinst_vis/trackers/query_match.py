@@ -1,7 +1,7 @@
 """A tracker without training: Hungarian matching on query embeddings, overlap with predicted motion, and class.
 
 Identities are matched as in the online trackers of this field (QueryInst-VIS, IDOL: arXiv 2105.01928, 2207.10661) with raw
-queries in place of a trained head; continuing tracks with low scores is ByteTrack's idea (arXiv 2110.06864).
+queries in place of a trained head.
 """
 
 from typing import Any
@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from queryinst_vis.ops.boxes import box_iou
 from queryinst_vis.registry import TRACKERS
 from queryinst_vis.structures import Instances
 from queryinst_vis.trackers.affinity import Affinity
+from queryinst_vis.trackers.appearance import Appearance
 from queryinst_vis.trackers.assignment import assign
 from queryinst_vis.trackers.base import Tracker, check_not_negative, check_score_threshold, usable
 from queryinst_vis.trackers.duplicates import find_births, merge_queries, suppress_duplicates
 from queryinst_vis.trackers.table import Sightings, TrackTable
+from queryinst_vis.trackers.weak_matches import match_weak
 
 MAX_TRACKS = 512  # the latest seen are kept, whatever the time stamps say
 YOUNG = 0.5  # seconds after its first sighting in which a track may turn out to be a lost one
@@ -29,16 +30,17 @@ class QueryMatchTracker(Tracker):
 
     score_threshold: score that a new object needs, and that the smoothed score of a track needs to be shown. An object is shown
     at once in the first frame or when scored at least (1 + score_threshold) / 2, else when seen a second time within three
-    frames. low_score: fraction of the threshold down to which a detection carries a track on. min_overlap: IoU with the expected
-    box that it needs for that. patience: seconds a track waits to be seen again. max_cost: joint cost, in [0, 1], from which two
-    are not the same. duplicate_iou: overlap from which two detections are one object; birth_iou: the same for a new object and
-    another of its class.
+    frames. similarity: how embeddings compare. low_score: fraction of the threshold down to which a detection carries a track
+    on. min_overlap: IoU with the mask (or box) where it is expected that it needs for that. patience: seconds a track waits to
+    be seen again. max_cost: joint cost, in [0, 1], from which two are not the same. duplicate_iou: overlap from which two
+    detections are one object; birth_iou: the same for a new object and another of its class.
     """
 
     def __init__(
         self,
         *,
         score_threshold: float = 0.3,
+        similarity: str = "cosine",
         low_score: float = 0.5,
         patience: float = 3.0,
         max_cost: float = 0.5,
@@ -57,9 +59,11 @@ class QueryMatchTracker(Tracker):
         self.duplicate_iou = duplicate_iou
         self.birth_iou = birth_iou
         self.affinity = affinity
+        self._appearance = Appearance(similarity)
         self.reset()
 
     def reset(self) -> None:
+        self._appearance.reset()
         self._tracks = TrackTable.empty()
         self._next_id = 1
         self._first_frame = True
@@ -67,9 +71,10 @@ class QueryMatchTracker(Tracker):
     @torch.inference_mode()
     def update(self, instances: Instances, *, time: float) -> Instances:
         found = suppress_duplicates(merge_queries(usable(instances, self.min_score)), self.duplicate_iou)
-        sightings = Sightings.of(found)
+        sightings = self._appearance.sightings(found)
         self._forget(time)
         self._tracks.fit_widths(sightings)
+        self._appearance.learn(sightings)
         rows = self._match(sightings, time)
         self._tracks.misses += 1
         columns = torch.nonzero(rows >= 0).flatten()
@@ -89,18 +94,11 @@ class QueryMatchTracker(Tracker):
         """Row of the track each detection belongs to, int64 [N], -1 for none: strong detections first, then weak ones."""
         rows = torch.full((len(sightings),), -1, dtype=torch.int64)
         strong = sightings.scores >= self.score_threshold
-        cost = self.affinity.cost(self._tracks, sightings, time)
+        cost = self.affinity.cost(self._tracks, sightings, time, self._appearance)
         matched, columns = assign(cost.masked_fill(~strong, torch.inf), self.max_cost)
         rows[columns] = matched
-        if strong.all():
-            return rows
-        unlike = 1 - box_iou(self._tracks.expected_boxes(time), sightings.boxes)
-        unlike[cost >= self.max_cost] = torch.inf
-        unlike[:, strong] = torch.inf
-        unlike[matched] = torch.inf
-        unlike[(self._tracks.ids == 0) | (self._tracks.misses > 0)] = torch.inf
-        matched, columns = assign(unlike, 1 - self.min_overlap)
-        rows[columns] = matched
+        possible = (cost < self.max_cost) & ~strong
+        match_weak(rows, self._tracks, sightings, time, possible=possible, min_overlap=self.min_overlap)
         return rows
 
     def _confirm(self, rows: Tensor) -> None:
@@ -118,7 +116,7 @@ class QueryMatchTracker(Tracker):
         lost = torch.nonzero((tracks.ids > 0) & (tracks.misses > 0)).flatten()
         if not len(young) or not len(lost):
             return
-        cost = self.affinity.cost(tracks, tracks.as_sightings(young), time)[lost]
+        cost = self.affinity.cost(tracks, tracks.as_sightings(young), time, self._appearance)[lost]
         overlapping = tracks.seen[lost, None] >= tracks.born[young]  # both were seen at once: two objects
         rows, columns = assign(cost.masked_fill(overlapping, torch.inf), self.max_cost)
         found, gone = young[columns], lost[rows]
@@ -139,8 +137,14 @@ class QueryMatchTracker(Tracker):
         return self._tracks.tag(found, rows.masked_fill(~worth[rows], -1) if len(worth) else rows)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"next_id": self._next_id, "first_frame": self._first_frame, "tracks": self._tracks.to_dict()}
+        return {
+            "next_id": self._next_id,
+            "first_frame": self._first_frame,
+            "appearance": self._appearance.state_dict(),
+            "tracks": self._tracks.to_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._next_id, self._first_frame = state["next_id"], state["first_frame"]
+        self._appearance.load_state_dict(state["appearance"])
         self._tracks = TrackTable(**{name: value.clone() for name, value in state["tracks"].items()})

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from queryinst_vis.structures import Instances
 from queryinst_vis.trackers.duplicates import class_evidence
+from queryinst_vis.trackers.mask_overlap import GRID, mask_grids
 from queryinst_vis.trackers.motion import predict_boxes, update_velocities
 
 EMBED_MEMORY = 0.5  # seconds over which the appearance of a track is smoothed
@@ -23,6 +24,7 @@ class Sightings:
     scores: Tensor  # float32 [N]
     class_scores: Tensor  # float32 [N, C]
     embeds: Tensor  # float32 [N, D]
+    grids: Tensor  # bool [N, G, G], masks over their boxes
     unit_length: bool = True  # of embeds, which are compared by cosine then
 
     @classmethod
@@ -31,7 +33,7 @@ class Sightings:
         embeds = instances.embeds if instances.embeds is not None else instances.boxes.new_zeros(len(instances), 0)
         embeds = embeds.float().nan_to_num(0, 0, 0)
         embeds = F.normalize(embeds, dim=1) if unit_length else embeds
-        return cls(instances.boxes, instances.scores, class_evidence(instances), embeds, unit_length)
+        return cls(instances.boxes, instances.scores, class_evidence(instances), embeds, mask_grids(instances), unit_length)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -50,12 +52,24 @@ class TrackTable:
     scores: Tensor  # float32 [T], smoothed
     class_scores: Tensor  # float32 [T, C], smoothed
     embeds: Tensor  # float32 [T, D], smoothed, of unit length if those of the detections are
+    grids: Tensor  # bool [T, G, G], masks over their boxes, at the last sighting
 
     @classmethod
     def empty(cls) -> Self:
         counts, matrix = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 0)
         seen = torch.zeros(0, dtype=torch.float64)
-        return cls(counts, torch.zeros(0, 4), torch.zeros(0, 2), seen, seen, counts, torch.zeros(0), matrix, matrix)
+        return cls(
+            counts,
+            torch.zeros(0, 4),
+            torch.zeros(0, 2),
+            seen,
+            seen,
+            counts,
+            torch.zeros(0),
+            matrix,
+            matrix,
+            torch.zeros(0, GRID, GRID, dtype=torch.bool),
+        )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -81,7 +95,7 @@ class TrackTable:
 
     def as_sightings(self, rows: Tensor) -> Sightings:
         """Tracks as if they were detections: where they were seen last, with all they have gathered."""
-        return Sightings(self.boxes[rows], self.scores[rows], self.class_scores[rows], self.embeds[rows])
+        return Sightings(self.boxes[rows], self.scores[rows], self.class_scores[rows], self.embeds[rows], self.grids[rows])
 
     def expected_boxes(self, time: float) -> Tensor:
         """Where constant velocity puts the tracks at `time`: [T, 4]."""
@@ -109,7 +123,7 @@ class TrackTable:
         """Tracks `rows` were found as detections `columns`, int64 [P] each."""
         elapsed, boxes = self.elapsed(time)[rows], sightings.boxes[columns]
         self.velocities[rows] = update_velocities(self.velocities[rows], self.boxes[rows], boxes, elapsed)
-        self.boxes[rows] = boxes
+        self.boxes[rows], self.grids[rows] = boxes, sightings.grids[columns]
         self.seen[rows] = time
         self.misses[rows] = 0
         gain = _gain(elapsed, CLASS_MEMORY)
@@ -132,6 +146,7 @@ class TrackTable:
             "scores": sightings.scores[columns],
             "class_scores": sightings.class_scores[columns],
             "embeds": sightings.embeds[columns],
+            "grids": sightings.grids[columns],
         }
         for name, value in rows.items():
             setattr(self, name, torch.cat([getattr(self, name), value]))

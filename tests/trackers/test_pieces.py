@@ -6,11 +6,15 @@ import pytest
 import torch
 
 from queryinst_vis.masks import BitMasks
-from queryinst_vis.trackers.affinity import Affinity, centre_distance, class_distance
+from queryinst_vis.trackers.affinity import Affinity
+from queryinst_vis.trackers.appearance import Appearance
 from queryinst_vis.trackers.assignment import assign
+from queryinst_vis.trackers.distances import centre_distance, class_distance
 from queryinst_vis.trackers.duplicates import class_evidence, merge_queries, suppress_duplicates
 from queryinst_vis.trackers.motion import HORIZON, predict_boxes, update_velocities
 from queryinst_vis.trackers.table import Sightings, TrackTable
+
+RAW = Appearance("cosine")  # that has seen nothing yet
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
@@ -120,7 +124,7 @@ def make_table(sightings: Sightings) -> TrackTable:
 
 def test_cost_is_zero_for_the_same_and_inf_out_of_reach(detections):
     sightings = Sightings.of(detections([(100, 100), (600, 300)]))
-    cost = Affinity().cost(make_table(sightings), sightings, 0.0)
+    cost = Affinity().cost(make_table(sightings), sightings, 0.0, RAW)
     assert cost.diagonal().tolist() == pytest.approx([0, 0], abs=1e-6)
     assert cost[0, 1] == torch.inf
 
@@ -128,7 +132,9 @@ def test_cost_is_zero_for_the_same_and_inf_out_of_reach(detections):
 def test_appearance_counts_more_the_longer_an_object_was_out_of_sight(detections):
     tracks = make_table(Sightings.of(detections([(100, 100)], looks=[1])))
     like, unlike = Sightings.of(detections([(100, 100)], looks=[1])), Sightings.of(detections([(100, 100)], looks=[2]))
-    gaps = [Affinity().cost(tracks, unlike, t).item() - Affinity().cost(tracks, like, t).item() for t in (0.1, 1.0, 3.0)]
+    gaps = [
+        Affinity().cost(tracks, unlike, t, RAW).item() - Affinity().cost(tracks, like, t, RAW).item() for t in (0.1, 1.0, 3.0)
+    ]
     assert gaps == sorted(gaps)
     assert gaps[0] < gaps[-1]
 

@@ -1,4 +1,4 @@
-"""The order in which average precision looks at results, and which of them it does not look at."""
+"""The order in which average precision looks at results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -25,16 +25,14 @@ class Ranking(NamedTuple):
         firsts = np.flatnonzero(self.ranks == 0).tolist()
         return (slice(*rows) for rows in pairwise([*firsts, len(self.ranks)]))
 
-    def of_category(self, category: int) -> np.ndarray:
-        """Rows of a category in all videos, by falling score; of equals those of the first video come first."""
-        rows = np.flatnonzero(self.categories == category)
+    def of_category(self, category: int, limit: int) -> np.ndarray:
+        """The first `limit` rows of each video in a category, by falling score; of equals those of the first video come first."""
+        rows = np.flatnonzero((self.categories == category) & (self.ranks < limit))
         return rows[np.argsort(-self.scores[rows], kind="stable")]
 
 
-def rank_results(
-    results: Sequence[Mapping[str, Any]], video_ids: Sequence[int], category_ids: Sequence[int], *, limit: int
-) -> Ranking:
-    """limit: so many of each video and category are looked at."""
+def rank_results(results: Sequence[Mapping[str, Any]], video_ids: Sequence[int], category_ids: Sequence[int]) -> Ranking:
+    """All results, whose ids are among these."""
     video_at, category_at = (dict(zip(ids, range(len(ids)), strict=True)) for ids in (video_ids, category_ids))
     videos = np.array([video_at[result["video_id"]] for result in results], dtype=np.int64)
     categories = np.array([category_at[result["category_id"]] for result in results], dtype=np.int64)
@@ -42,6 +40,4 @@ def rank_results(
     order = np.lexsort((-scores, categories, videos))  # the last key counts first
     groups = videos[order] * len(category_ids) + categories[order]
     ranks = np.arange(len(order)) - np.searchsorted(groups, groups)
-    looked_at = ranks < limit
-    order = order[looked_at]
-    return Ranking(order, videos[order], categories[order], scores[order], ranks[looked_at])
+    return Ranking(order, videos[order], categories[order], scores[order], ranks)

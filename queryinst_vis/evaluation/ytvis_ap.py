@@ -56,16 +56,15 @@ class VideoAveragePrecision:
         """What all numbers are made of. DatasetError: results that do not fit the videos; name: of their file, for messages."""
         check_results(results, self.content, name=name)
         ids = ([row["id"] for row in rows] for rows in (self._videos, self._categories))
-        ranking = rank_results(results, *ids, limit=MAX_RESULTS[-1])
+        ranking = rank_results(results, *ids)
         is_right, is_wrong = self._judge(results, ranking, name)
         num_objects = self._num_objects()
         precision = np.full((*num_objects.shape, len(IOU_THRESHOLDS), len(RECALLS)), -1.0)
         recall = np.full((*num_objects.shape, len(MAX_RESULTS), len(IOU_THRESHOLDS)), -1.0)
         for k, a in np.argwhere(num_objects):
-            rows = ranking.of_category(k)
-            precision[k, a] = precision_at_recalls(is_right[a][:, rows], is_wrong[a][:, rows], num_objects[k, a])
-            among = [rows[ranking.ranks[rows] < limit] for limit in MAX_RESULTS]
-            recall[k, a] = [is_right[a][:, best].sum(axis=1) / num_objects[k, a] for best in among]
+            best = [ranking.of_category(k, limit) for limit in MAX_RESULTS]
+            precision[k, a] = precision_at_recalls(is_right[a][:, best[-1]], is_wrong[a][:, best[-1]], num_objects[k, a])
+            recall[k, a] = [is_right[a][:, rows].sum(axis=1) / num_objects[k, a] for rows in best]
         return VideoScores(self._categories, precision, recall)
 
     def _num_objects(self) -> np.ndarray:
@@ -86,7 +85,7 @@ class VideoAveragePrecision:
             mean_areas[rows] = [tube.mean_area for tube in group]
             video, category = self._videos[ranking.videos[rows.start]], self._categories[ranking.categories[rows.start]]
             if objects := self._objects.get((video["id"], category["id"])):
-                _find(group, objects, finds[..., rows], finds_ignored[..., rows])
+                _find(group[: MAX_RESULTS[-1]], objects, finds[..., rows], finds_ignored[..., rows])
         counts = ~np.where(finds, finds_ignored, is_outside(mean_areas)[:, None])
         return finds & counts, ~finds & counts
 

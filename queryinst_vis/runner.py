@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from queryinst_vis.checkpoint import load_weights
 from queryinst_vis.config import build, construct
 from queryinst_vis.data.loading import JoinedDataset, SampleLoader, TrainBatches, ValidationBatches
 from queryinst_vis.errors import UserError
+from queryinst_vis.model_zoo import weights_path
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.registry import TRACKERS, available
 from queryinst_vis.safe_load import safe_load
@@ -38,6 +40,7 @@ from queryinst_vis.training.loops import EvaluationLoop, TrainLoop
 from queryinst_vis.training.model import TrainingModel
 from queryinst_vis.training.optimizer import build_optimizer
 from queryinst_vis.training.recipe import Recipe
+from queryinst_vis.weights_file import read_weights
 
 
 class TrainRunner(Runner):
@@ -133,6 +136,19 @@ def build_model(recipe: Recipe, *, classes: Sequence[str] = ()) -> ImageModel:
         report = load_weights(model, source, allow_shape_mismatch=recipe.allow_shape_mismatch)
         if is_main_process():
             print(report)
+    return model
+
+
+def build_trained_model(recipe: Recipe, weights: str | Path) -> ImageModel:
+    """The recipe's model with these weights instead of those it starts a training from. Raises UserError when they do not fit."""
+    model = build_model(replace(recipe, load_from=None))
+    trained = read_weights(weights_path(weights)).info.classes
+    model.info.classes = model.info.classes or trained
+    if trained and trained != model.info.classes:
+        raise UserError(f"{weights} was trained on {_listed(trained)}; the config's classes are {_listed(model.info.classes)}")
+    report = load_weights(model, weights)
+    if not report.is_complete:
+        raise UserError(f"{weights} does not hold all of the config's model: {' '.join(str(report).split())}")
     return model
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from queryinst_vis.cli.progress import progress_bar
 from queryinst_vis.config import load_config
-from queryinst_vis.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,22 +21,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from queryinst_vis.checkpoint import load_weights
     from queryinst_vis.device import select_device
-    from queryinst_vis.model_zoo import weights_path
-    from queryinst_vis.runner import build_model, build_recipe, build_tracker_of, check_measured_classes, validation_parts
+    from queryinst_vis.runner import (
+        build_recipe,
+        build_tracker_of,
+        build_trained_model,
+        check_measured_classes,
+        validation_parts,
+    )
     from queryinst_vis.training.evaluation import evaluate
-    from queryinst_vis.weights_file import read_weights
 
     recipe = build_recipe(load_config(args.config, [*args.overrides, *_metric_overrides(args)]))
-    recipe.load_from = None
     loader, evaluator = validation_parts(recipe)
-    model = build_model(recipe)
-    report = load_weights(model, args.weights, allow_shape_mismatch=False)
-    print(report)
-    if not report.is_complete:
-        raise UserError(f"{args.weights}: does not hold all of the model in {args.config}, so nothing was measured")
-    check_measured_classes(read_weights(weights_path(args.weights)).info.classes, evaluator)
+    model = build_trained_model(recipe, args.weights)
+    check_measured_classes(model.info.classes, evaluator)
     model.to(select_device(args.device))
     tracker = build_tracker_of(recipe, model)
     with progress_bar("batches", len(loader), unit="a second") as advance:

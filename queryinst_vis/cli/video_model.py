@@ -1,7 +1,6 @@
 """The model and the tracker of a command that takes `[CONFIG] WEIGHTS [key=value ...]`."""
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +74,6 @@ class VideoModel:
             raise UserError("--tracker and --score-threshold are for weights without a config; change tracker.NAME=VALUE of it")
         cfg = load_config(config, overrides)
         recipe = build_recipe(cfg)
-        recipe.load_from = None
         videos = recipe.val_dataset if isinstance(recipe.val_dataset, dict) else {}
         fps = float(videos.get("fps", _FPS))
         settings = {name: value for name, value in cfg.to_dict().items() if name in _DECISIVE}
@@ -101,26 +99,11 @@ class VideoModel:
         return model, build_tracker(self.tracker or info.tracker, score_threshold=threshold, similarity=info.similarity)
 
     def _load_configured(self, recipe: "Recipe", device: str) -> "tuple[ImageModel, Tracker]":
-        from queryinst_vis.checkpoint import load_weights
         from queryinst_vis.device import select_device
-        from queryinst_vis.model_zoo import weights_path
-        from queryinst_vis.runner import build_model, build_tracker_of
-        from queryinst_vis.weights_file import read_weights
+        from queryinst_vis.runner import build_tracker_of, build_trained_model
 
-        model = build_model(recipe)
-        trained = read_weights(weights_path(self.weights)).info.classes
-        model.info.classes = model.info.classes or trained
+        model = build_trained_model(recipe, self.weights)
         if not model.info.classes:
             raise UserError(f"neither {self.weights} nor {self.config} names the classes; give classes=[...]")
-        if trained and tuple(trained) != tuple(model.info.classes):
-            raise UserError(
-                f"{self.weights} was trained on {_some(trained)}; the classes of {self.config} are {_some(model.info.classes)}"
-            )
-        report = load_weights(model, self.weights, allow_shape_mismatch=False)
-        if not report.is_complete:
-            raise UserError(f"{self.weights} does not hold all of the model in {self.config}: {report!s}")
         return model.to(select_device(device)).eval(), build_tracker_of(recipe, model)
 
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f", ... ({len(names)} classes)" if len(names) > 5 else "")

@@ -38,7 +38,9 @@ class Affinity:
     def cost(self, tracks: TrackTable, sightings: Sightings, time: float, appearance: Appearance) -> Tensor:
         """[T, N] in [0, 1]; inf where a detection is out of reach."""
         expected, elapsed = tracks.expected_boxes(time), tracks.elapsed(time)
-        too_far = out_of_reach(expected, elapsed, sightings.boxes, reach=self.reach, growth=self.reach_growth)
+        too_far = out_of_reach(
+            expected, elapsed, sightings.boxes, reach=self.reach, growth=self.reach_growth, trust=appearance.trust
+        )
         elapsed = elapsed[:, None]
         place_weight = self.place / (1 + elapsed / self.place_memory)
         cost = place_weight * (1 - box_giou(expected, sightings.boxes)) / 2
@@ -51,7 +53,7 @@ class Affinity:
 
     def _unlike(self, first: Tensor, second: Tensor, appearance: Appearance) -> Tensor:
         """[T, N] in [0, 1]: as raw queries, as trained embeddings, or between the two, as far as they are trusted."""
-        trained = torch.sigmoid(-appearance.logits(first, second))
+        trained = 1 - appearance.probabilities(first, second)
         if appearance.trust == 1:  # products of "dot" are no cosines
             return trained
         raw = ((1 - first @ second.T) / self.other_cosine).clamp(0, 1)

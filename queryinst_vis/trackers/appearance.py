@@ -7,6 +7,7 @@ video: two detections of one frame are two objects.
 
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from queryinst_vis.ops.boxes import box_iou
@@ -68,6 +69,10 @@ class Appearance:
         if self.similarity == "dot" or not first.shape[1]:
             return product
         return (SAME - (1 - product) / self.spread) / SHARPNESS
+
+    def probabilities(self, tracks: Tensor, found: Tensor) -> Tensor:
+        """That a detection is a track, rather than another or a new object: embeddings [T, D] and [N, D] -> [T, N]."""
+        return F.pad(self.logits(tracks, found), (0, 0, 1, 0)).softmax(0)[1:]
 
     def state_dict(self) -> dict[str, Any]:
         return {"distance": self._distance, "pairs": self._pairs}

@@ -7,6 +7,8 @@ from torch import Tensor
 from queryinst_vis.ops.boxes import box_area
 from queryinst_vis.trackers.motion import centres
 
+TRUSTED_REACH = 4.0  # times further that objects may be found which are recognised by their looks
+
 
 def class_distance(first: Tensor, second: Tensor) -> Tensor:
     """Scores per class [T, C] and [N, C] -> 1 - cosine of their squares, [T, N]; 0 for one class.
@@ -22,7 +24,11 @@ def centre_distance(first: Tensor, second: Tensor) -> Tensor:
     return torch.cdist(centres(first), centres(second)) / size
 
 
-def out_of_reach(expected: Tensor, elapsed: Tensor, boxes: Tensor, *, reach: float, growth: float) -> Tensor:
-    """Which boxes [N, 4] are further than `reach` sizes, and `growth` more per second `elapsed` [T], from where tracks are
-    `expected` [T, 4]: bool [T, N]."""
-    return centre_distance(expected, boxes) > reach + growth * elapsed[:, None]
+def out_of_reach(expected: Tensor, elapsed: Tensor, boxes: Tensor, *, reach: float, growth: float, trust: float) -> Tensor:
+    """Which boxes [N, 4] are too far from where tracks are `expected` [T, 4] to be theirs: bool [T, N].
+
+    reach: in box sizes; growth: that much more per second `elapsed` [T] since they were seen. trust: in [0, 1], how well looks
+    tell objects apart; where they do, an object may be found almost anywhere.
+    """
+    factor = 1 + trust * (TRUSTED_REACH - 1)
+    return centre_distance(expected, boxes) > factor * (reach + growth * elapsed[:, None])

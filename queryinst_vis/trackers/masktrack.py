@@ -97,7 +97,9 @@ class MaskTrackTracker(Tracker):
         same_class = 1 - class_distance(sightings.class_scores, tracks.class_scores)
         logits = self._appearance.logits(sightings.embeds, tracks.embeds)
         scores = match_scores(logits, sightings.scores, overlap, torch.maximum(same_class, overlap), **self.weights)
-        too_far = out_of_reach(expected, elapsed, sightings.boxes, reach=self.reach, growth=self.reach_growth)
+        too_far = out_of_reach(
+            expected, elapsed, sightings.boxes, reach=self.reach, growth=self.reach_growth, trust=self._appearance.trust
+        )
         scores[:, 1:].masked_fill_(too_far.T, -torch.inf)
         return scores
 

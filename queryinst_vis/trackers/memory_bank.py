@@ -112,7 +112,9 @@ class MemoryBankTracker(Tracker):
         place_weight = self.place_weight / (1 + elapsed / self.place_memory)
         logits = logits + place_weight[:, None] * box_giou(expected, sightings.boxes)
         logits = logits - self.class_weight * class_distance(tracks.class_scores, sightings.class_scores)
-        too_far = out_of_reach(expected, elapsed, sightings.boxes, reach=self.reach, growth=self.reach_growth)
+        too_far = out_of_reach(
+            expected, elapsed, sightings.boxes, reach=self.reach, growth=self.reach_growth, trust=self._appearance.trust
+        )
         return logits.masked_fill(too_far, -torch.inf)
 
     def state_dict(self) -> dict[str, Any]:

@@ -138,3 +138,25 @@ def test_a_track_takes_over_no_id_of_an_object_it_was_seen_with(tracker, detecti
     one, both = detections([(100, 100)], looks=[1]), detections([(100, 100), (150, 100)], looks=[1, 1])
     per_frame = follow(tracker, [one] * 5 + [both] * 2 + [both[1:]] * 3)
     assert per_frame[-1] == per_frame[6][1:] != per_frame[0]
+
+
+@pytest.mark.parametrize(("similarity", "alike", "expected"), [("cosine", 0, [2, 1]), ("dot", 0, [2, 1]), ("cosine", 20, [1, 2])])
+def test_looks_outweigh_place_only_where_they_tell_objects_apart(detections, follow, similarity, alike, expected):
+    """Two swap places while they are hidden for a moment. alike: length of what all embeddings share."""
+    tracker = QueryMatchTracker(score_threshold=0.4, similarity=similarity)
+    before, after = detections([(280, 100), (340, 100)], looks=[1, 2]), detections([(280, 100), (340, 100)], looks=[2, 1])
+    for found in (before, after):
+        found.embeds = found.embeds + alike * torch.eye(16)[0]
+    assert follow(tracker, [before] * 20 + [NOTHING] * 3 + [after])[-1] == expected
+
+
+def test_a_weak_detection_must_have_the_mask_of_its_track(detections, follow):
+    """Its box is where the track is expected, but what it covers is the other half of it."""
+    tracker = QueryMatchTracker(score_threshold=0.4)
+    upper, lower = torch.zeros(2, 1, 360, 640, dtype=torch.bool)
+    upper[:, 60:100, 80:120], lower[:, 100:140, 80:120] = True, True
+    strong, weak = detections([(100, 100)]), detections([(100, 100)], scores=0.25)
+    strong.masks, weak.masks = BitMasks(upper), BitMasks(lower)
+    assert follow(tracker, [strong] * 5 + [weak]) == [[1]] * 5 + [[]]
+    weak.masks = BitMasks(upper)
+    assert follow(tracker, [strong, weak], start=6) == [[1]] * 2

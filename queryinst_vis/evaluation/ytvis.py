@@ -4,7 +4,7 @@ Tracks become results, run-length codes, as they come; nothing as large as a vid
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from queryinst_vis.data.json_tables import DatasetError
 from queryinst_vis.data.videos import VideoSample
 from queryinst_vis.data.ytvis_json import read_ytvis
+from queryinst_vis.evaluation.category_map import COCO_SUPER_CATEGORIES, CategoryMap
 from queryinst_vis.evaluation.identity import IdentityMetrics
 from queryinst_vis.evaluation.mask_tracks import drop_unannotated
 from queryinst_vis.evaluation.ytvis_ap import VideoAveragePrecision
@@ -26,12 +27,12 @@ from queryinst_vis.structures import Track
 class YtvisMetric(BaseMetric):
     """Average precision of tracks on a YouTube-VIS annotation file, of the classes that are in it and in `classes`.
 
-    annotations: JSON file; classes: the model's names in label order; categories: the file's names for classes that it calls
-    otherwise, e.g. {"dog": "animal", "cow": "animal"}; num_classes_per_track: how many classes each track is reported under (see
-    to_results); per_class: also report AP and AP50 of every class; identity: also report HOTA, IDF1 and others (see
-    identity_metrics), of tracks that score `min_score` or more; ignore_unmatched: leave out masks that lie mostly on nothing
-    annotated (see drop_unannotated); output: where to write the results, `OUTPUT.results.json`; format_only: write them and
-    measure nothing, for a test server; prefix: first part of the metrics' names, which are like `ytvis/AP50`.
+    annotations: JSON file; classes: the model's names in label order; super_categories: they are COCO's, the file's categories
+    its super-categories (see CategoryMap); num_classes_per_track: how many classes each track is reported under (see to_results);
+    per_class: also report AP and AP50 of every class; identity: also report HOTA, IDF1 and others (see identity_metrics), of
+    tracks that score `min_score` or more; ignore_unmatched: leave out masks that lie mostly on nothing annotated (see
+    drop_unannotated); output: where to write the results, `OUTPUT.results.json`; format_only: write them and measure nothing, for
+    a test server; prefix: first part of the metrics' names, which are like `ytvis/AP50`.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class YtvisMetric(BaseMetric):
         annotations: str | Path,
         *,
         classes: Sequence[str],
-        categories: Mapping[str, str] | None = None,
+        super_categories: bool = False,
         num_classes_per_track: int = 1,
         per_class: bool = False,
         identity: bool = True,
@@ -57,8 +58,8 @@ class YtvisMetric(BaseMetric):
         if not self._content["annotations"] and not format_only:
             raise DatasetError(f"{annotations}: annotates no object; only format_only, for a server to measure, makes sense here")
         self.classes = tuple(classes)
-        self._names = [(categories or {}).get(name, name) for name in classes]
-        self.category_ids = self._ids_of(self._names)
+        self._map = CategoryMap(classes, self._content["categories"], super_categories=super_categories)
+        self._measured = [COCO_SUPER_CATEGORIES.get(name, name) for name in classes] if super_categories else self.classes
         self._precision = None if format_only else VideoAveragePrecision(self._content)
         self._identity = IdentityMetrics(self._content) if identity and not format_only else None
         self.num_classes_per_track = num_classes_per_track
@@ -67,24 +68,15 @@ class YtvisMetric(BaseMetric):
         self.ignore_unmatched = ignore_unmatched
         self.output = output
 
-    def _ids_of(self, names: Sequence[str]) -> list[int | None]:
-        """By label; None: not in the file, so not measured."""
-        ids = {category["name"]: category["id"] for category in self._content["categories"]}
-        if not set(ids) & set(names):
-            raise DatasetError(
-                f"{self.annotations}: none of its categories {sorted(ids)} is among the classes {list(self.classes)}"
-            )
-        return [ids.get(name) for name in names]
-
     def process(self, data_batch: Sequence[VideoSample], data_samples: Sequence[Sequence[Track]]) -> None:
         """Take the tracks of some videos."""
         for video, tracks in zip(data_batch, data_samples, strict=True):
             results = to_results(
-                tracks,
+                self._map.tracks(tracks),
                 video_id=video.video_id,
                 num_frames=len(video),
                 image_hw=video.image_hw,
-                category_ids=self.category_ids,
+                category_ids=self._map.category_ids,
                 num_classes_per_track=self.num_classes_per_track,
             )
             self.results.append({"video_id": video.video_id, "results": results})
@@ -100,14 +92,12 @@ class YtvisMetric(BaseMetric):
         return self._measure(found)
 
     def _measure(self, results: list[Result]) -> dict[str, float]:
+        if self._precision is None:
+            return {}
         if self.ignore_unmatched:
             results = drop_unannotated(self._content, results)
-        metrics: dict[str, float] = {}
-        if self._precision:
-            metrics |= self._precision(results, classes=self._names, per_class=self.per_class)
-        if self._identity:
-            metrics |= self._identity(results, min_score=self.min_score)
-        return metrics
+        metrics = self._precision(results, classes=self._measured, per_class=self.per_class)
+        return metrics | (self._identity(results, min_score=self.min_score) if self._identity else {})
 
     def _write(self, results: list[Result]) -> None:
         path = Path(f"{self.output}.results.json")

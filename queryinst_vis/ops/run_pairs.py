@@ -9,8 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-_MAX_DIGITS = 6  # 30 bits
+_MAX_DIGITS = 6  # 30 bits, signed
 _PAD = "0"  # a length of 0
+_LEADING = bytes(range(ord("0") + 32, ord("0") + 64))  # characters of digits that are not the last of their number
+_LAST = bytes(
+    (character - ord("0") + 16) % 32 - 16 & 255 for character in range(256)
+)  # value of a last digit, int8, by character
 
 
 class RunPairs(NamedTuple):
@@ -31,8 +35,7 @@ def run_pairs(codes: Sequence[str]) -> RunPairs:
     """
     if not codes:
         return RunPairs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int64))
-    digits, ends = _digits(codes)
-    values, counts = _values(digits, ends)
+    values, counts = _values(codes)
     is_odd = counts % 2 == 1
     if is_odd.any():
         values = np.insert(values, np.cumsum(counts)[is_odd], 0)
@@ -49,8 +52,8 @@ def run_pairs(codes: Sequence[str]) -> RunPairs:
     return RunPairs(zeros, ones, firsts)
 
 
-def _digits(codes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 digits, 0 to 63, of all codes with a pad behind each, and the places behind the pads."""
+def _values(codes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """int32, the numbers in all codes with a pad behind each, and how many each code has with its pad, int64 [N]."""
     try:
         text = (_PAD.join(codes) + _PAD).encode("ascii")
     except UnicodeEncodeError:
@@ -58,17 +61,11 @@ def _digits(codes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     digits = np.frombuffer(text, dtype=np.uint8) - np.uint8(ord("0"))  # what is below '0' wraps around
     if digits.max() > 63:
         raise ValueError("it holds characters that no code has")
-    ends = np.cumsum(np.fromiter(map(len, codes), np.int64, len(codes)) + 1)
+    ends = np.cumsum(np.fromiter(map(len, codes), np.int64, len(codes)) + 1)  # the places behind the pads
     if digits[ends - 2].max() >= 32:  # for an empty code this looks at the pad before it
         raise ValueError("the code ends too early")
-    return digits, ends
-
-
-def _values(digits: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int32, the numbers that the digits make up, and how many there are before each of `ends` and after the one before."""
-    goes_on = digits >= 32
-    leading = np.flatnonzero(goes_on)  # digits that are not the last of their number: few
-    values = ((digits & 31 ^ 16).view(np.int8) - 16)[~goes_on].astype(np.int32)  # last digits, -16 to 15
+    values = np.frombuffer(text.translate(_LAST, _LEADING), dtype=np.int8).astype(np.int32)
+    leading = np.flatnonzero(digits >= 32)
     if len(leading):
         _add_leading(values, digits, leading)
     return values, np.diff(ends - np.searchsorted(leading, ends), prepend=0)

@@ -60,7 +60,7 @@ class YtvisMetric(BaseMetric):
         self.classes = tuple(classes)
         self._map = CategoryMap(classes, self._content["categories"], super_categories=super_categories)
         self._measured = [COCO_SUPER_CATEGORIES.get(name, name) for name in classes] if super_categories else self.classes
-        self._precision = None if format_only else VideoAveragePrecision(self._content)
+        self._precision = None if format_only else VideoAveragePrecision(self._content, name=str(annotations))
         self._identity = IdentityMetrics(self._content) if identity and not format_only else None
         self.num_classes_per_track = num_classes_per_track
         self.per_class = per_class

@@ -32,12 +32,13 @@ from queryinst_vis.evaluation.ytvis_results import Result, check_results
 class VideoAveragePrecision:
     """Measures results against one set of annotations, as often as wanted.
 
-    annotations: a YouTube-VIS JSON file or its content. content: the same as read_ytvis gives it. Raises DatasetError for
-    unusable ones, and when they hold no object, like those of the public validation and test sets.
+    annotations: a YouTube-VIS JSON file or its content; name: of the file in messages, where content is given. content: what
+    read_ytvis gives. Raises DatasetError for unusable annotations, and when they hold no object, like those of the public
+    validation and test sets.
     """
 
-    def __init__(self, annotations: str | Path | dict[str, Any]) -> None:
-        name = "annotations" if isinstance(annotations, dict) else str(annotations)
+    def __init__(self, annotations: str | Path | dict[str, Any], *, name: str = "annotations") -> None:
+        name = name if isinstance(annotations, dict) else str(annotations)
         self.content = check_ytvis(annotations, name=name) if isinstance(annotations, dict) else read_ytvis(annotations)
         if not self.content["annotations"]:
             raise DatasetError(f"{name}: annotates no object, so nothing can be measured here; a server may have the annotations")

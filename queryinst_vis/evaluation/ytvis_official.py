@@ -73,7 +73,7 @@ def _load(folder: Path) -> list[ModuleType]:
     with _removed_after({_PACKAGE: package, f"{_PACKAGE}.mask": coco_mask}):
         try:
             modules = [import_module(f"{_PACKAGE}.{name}") for name in _FILES]
-        except (ImportError, SyntaxError) as error:
+        except Exception as error:  # whatever code of others may do
             raise UserError(f"{folder}: its evaluator cannot be loaded: {error}") from None
     for module in modules:
         module.np, module.unicode = _OlderNumpy(), str  # type: ignore[attr-defined]

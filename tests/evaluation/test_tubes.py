@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ytvis_reference import code_of
+from ytvis_sets import code_of
 
 from queryinst_vis.evaluation.tubes import MaskError, intersection, tube_iou, tubes_of
 

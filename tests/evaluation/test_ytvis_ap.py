@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
-from ytvis_reference import NAMES, code_of
+from ytvis_reference import NAMES
+from ytvis_sets import HW, TABLE, TABLE_RESULTS, box, boxes, content_of, results_of
 
 from queryinst_vis.data.json_tables import DatasetError
 from queryinst_vis.data.ytvis_json import read_ytvis
@@ -15,66 +16,8 @@ from queryinst_vis.evaluation.tubes import tube_iou, tubes_of
 from queryinst_vis.evaluation.ytvis_ap import VideoAveragePrecision, evaluate_ytvis
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ytvis_eval"
-HW = (240, 320)
-
-
-def box(text: str, hw: tuple[int, int] = HW) -> dict | None:
-    """Code of a box given as "x0,y0,x1,y1", half open; None for "-"."""
-    if text == "-":
-        return None
-    x0, y0, x1, y1 = map(int, text.split(","))
-    bitmap = np.zeros(hw, dtype=bool)
-    bitmap[y0:y1, x0:x1] = True
-    return code_of(bitmap)
-
-
-def boxes(*texts: str) -> list[dict | None]:
-    return [box(text) for text in texts]
-
-
-def content_of(lengths: dict[int, int], annotations: list[tuple], num_categories: int = 3) -> dict:
-    """lengths: frames of each video by id; annotations: (video, category, masks[, iscrowd]), with ids from 1."""
-    videos = [
-        {"id": v, "height": HW[0], "width": HW[1], "file_names": [f"{v}/{t}.jpg" for t in range(n)]} for v, n in lengths.items()
-    ]
-    rows = [
-        {"id": number, "video_id": v, "category_id": c, "segmentations": masks, "iscrowd": sum(crowd)}
-        for number, (v, c, masks, *crowd) in enumerate(annotations, start=1)
-    ]
-    categories = [{"id": c, "name": f"class {c}"} for c in range(1, num_categories + 1)]
-    return {"videos": videos, "annotations": rows, "categories": categories}
-
-
-def results_of(*rows: tuple[int, int, float, list]) -> list[dict]:
-    """(video, category, score, masks) of each."""
-    return [{"video_id": v, "category_id": c, "score": s, "segmentations": masks} for v, c, s, masks in rows]
-
 
 # Known values
-
-TABLE = content_of(
-    {1: 4, 2: 3},
-    [
-        (1, 1, boxes("10,10,60,60", "12,10,62,60", "-", "16,10,66,60")),
-        (1, 1, boxes("-", *["100,50,300,200"] * 3)),
-        (1, 2, boxes(*["200,20,240,60"] * 4)),
-        (2, 1, boxes(*["0,0,320,240"] * 3)),
-        (2, 2, boxes(*["50,50,100,100"] * 3), 1),
-        (2, 2, boxes("150,50,200,120", "-", "150,50,200,120")),
-    ],
-)
-TABLE_RESULTS = results_of(
-    (1, 1, 0.90, boxes("10,10,60,60", "12,10,62,60", "14,10,64,60", "16,10,66,60")),
-    (1, 1, 0.80, boxes("-", "110,50,300,200", "100,60,300,200", "-")),
-    (1, 1, 0.95, boxes("12,12,60,60", "-", "-", "-")),
-    (1, 2, 0.70, boxes("200,20,240,60", "200,20,240,60", "-", "204,20,244,60")),
-    (1, 3, 0.60, boxes("0,0,10,10", "-", "-", "-")),
-    (2, 1, 0.50, boxes("0,0,320,200", "0,0,320,220", "0,0,300,240")),
-    (2, 2, 0.85, boxes("50,50,100,100", "50,50,100,95", "50,50,100,100")),
-    (2, 2, 0.65, boxes("52,50,100,100", "50,50,100,100", "50,50,100,100")),
-    (2, 2, 0.55, boxes("150,50,200,110", "150,50,200,110", "150,50,200,120")),
-    (2, 2, 0.99, boxes("0,0,20,20", "-", "-")),
-)
 
 
 def test_equals_the_official_evaluator():

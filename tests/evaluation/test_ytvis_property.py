@@ -4,7 +4,8 @@ import copy
 
 import numpy as np
 import pytest
-from ytvis_reference import brute_force, mmdet_evaluator, random_set
+from ytvis_reference import brute_force, mmdet_evaluator
+from ytvis_sets import random_set
 
 from queryinst_vis.evaluation.ytvis_ap import evaluate_ytvis
 

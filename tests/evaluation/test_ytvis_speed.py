@@ -9,7 +9,8 @@ from time import process_time
 from typing import Any
 
 import pytest
-from ytvis_reference import MmdetEvaluator, large_set, mmdet_evaluator
+from ytvis_reference import MmdetEvaluator, mmdet_evaluator
+from ytvis_sets import large_set
 
 from queryinst_vis.evaluation.ytvis_ap import VideoAveragePrecision
 

@@ -75,6 +75,6 @@ def _codes(number: int, annotation: Mapping[str, Any], image_hw: tuple[int, int]
 
 
 def _code(item: Any, image_hw: tuple[int, int]) -> Any:
-    if isinstance(item, dict) and isinstance(item.get("counts"), str):
+    if isinstance(item, dict) and isinstance(item.get("counts"), str | bytes):
         return item
     return encode_mask(item, image_hw) if has_mask(item) else None

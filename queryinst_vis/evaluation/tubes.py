@@ -111,7 +111,7 @@ def _texts(codes: Sequence[Any], size: list[int]) -> list[str]:
         sizes, counts = (list(map(itemgetter(key), codes)) for key in ("size", "counts"))
     except (TypeError, KeyError):
         raise ValueError("it is no run-length code {size, counts}") from None
-    if sizes.count(size) < len(sizes) and (others := [other for other in sizes if list(other) != size]):
+    if sizes.count(size) < len(sizes) and (others := [other for other in sizes if other not in (size, tuple(size))]):
         raise ValueError(f"its size is {others[0]}, the video's [height, width] is {size}")
     return counts if set(map(type, counts)) <= {str} else list(map(_text, counts))
 

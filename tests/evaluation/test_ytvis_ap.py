@@ -167,12 +167,14 @@ def test_input_is_left_alone_and_nothing_is_printed(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_codes_may_be_bytes():
-    found = [
-        {**row, "segmentations": [code and {**code, "counts": code["counts"].encode()} for code in row["segmentations"]]}
-        for row in TABLE_RESULTS
-    ]
+def test_codes_may_be_bytes_and_sizes_tuples():
+    def changed(rows: list[dict]) -> list[dict]:
+        masks = [[m and {"size": HW, "counts": m["counts"].encode()} for m in row["segmentations"]] for row in rows]
+        return [{**row, "segmentations": codes} for row, codes in zip(rows, masks, strict=True)]
+
+    found = changed(TABLE_RESULTS)
     assert evaluate_ytvis(TABLE, found) == evaluate_ytvis(TABLE, TABLE_RESULTS)
+    assert evaluate_ytvis({**TABLE, "annotations": changed(TABLE["annotations"])}, found) == evaluate_ytvis(TABLE, found)
 
 
 # Beyond
@@ -200,6 +202,7 @@ def test_codes_may_be_bytes():
             {"segmentations": [None, {"size": [240, 320], "counts": "0"}, None, None]},
             "frame 1: .* do not fill a frame of 240 x 320",
         ),
+        ({"segmentations": [{"size": 240, "counts": "0"}, *[None] * 3]}, "size is 240, the video's"),
         ({"segmentations": [None, {"size": [240, 320], "counts": "P"}, None, None]}, "ends too early"),
         ({"segmentations": [None, {"size": [240, 320], "counts": ""}, None, None]}, "do not fill"),
         ({"segmentations": [None, {"size": [240, 320], "counts": "ü!"}, None, None]}, "characters that no code has"),

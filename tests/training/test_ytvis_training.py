@@ -56,9 +56,9 @@ def test_a_submission_holds_what_was_measured(
     assert main(["check-submission", str(output), "--videos", videos]) == 0
     with zipfile.ZipFile(output) as archive:
         assert archive.namelist() == ["results.json"]
-    assert main(["test", CONFIG, str(weights), f"data_root={data_root}", "--output", str(tmp_path / "results.json")]) == 0
+    assert main(["test", CONFIG, str(weights), f"data_root={data_root}", "--output", str(tmp_path / "measured")]) == 0
     measured, submitted = (tmp_path / name for name in ("measured.json", "submitted.json"))
-    assert main(["evaluate", videos, str(tmp_path / "results.json"), "--json", str(measured)]) == 0
+    assert main(["evaluate", videos, str(tmp_path / "measured.results.json"), "--json", str(measured)]) == 0
     assert main(["evaluate", videos, str(output), "--json", str(submitted)]) == 0
     assert measured.read_text() == submitted.read_text()
     capsys.readouterr()

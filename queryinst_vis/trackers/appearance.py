@@ -18,10 +18,11 @@ from queryinst_vis.trackers.table import Sightings, check_same_size
 SIMILARITIES = ("cosine", "dot")
 LEAST_SPREAD = 0.4  # cosine distance of different objects that is taken for granted: closer, embeddings tell little
 FULL_SPREAD = 0.8  # from which embeddings are trusted fully
-SAME = 0.6  # objects are one when closer than this share of the spread
-SHARPNESS = 0.1  # share of the spread in which the odds change by a factor of e
+SAME = 0.7  # two are one object when closer than this share of the spread
+SHARPNESS = 0.06  # share of the spread in which the odds change by a factor of e
 DISTINCT = 0.3  # IoU below which two detections are two objects
-MOST_PAIRS = 1000  # pairs of objects the spread is averaged over, about
+FIRST_PAIRS = 2.0  # what is taken for granted counts like so many pairs of objects
+MOST_PAIRS = 1000.0  # that the spread is averaged over, about
 
 
 class Appearance:
@@ -34,7 +35,7 @@ class Appearance:
         self.reset()
 
     def reset(self) -> None:
-        self._distance, self._pairs = LEAST_SPREAD, 10.0  # as if ten pairs had been seen
+        self._distance, self._pairs = LEAST_SPREAD, FIRST_PAIRS
 
     def sightings(self, found: Instances) -> Sightings:
         """Detections with embeddings that can be compared here."""

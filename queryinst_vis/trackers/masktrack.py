@@ -1,7 +1,7 @@
 """MaskTrack R-CNN's tracker (arXiv 1905.04804, section 4.2), which QueryInst-VIS names as its own: one score for all evidence.
 
 Deviations, because of what a tracker promises (`base.py`): tracks wait for a limited time; assignment is one to one; boxes are
-compared with where motion predicts them; what lies where a track is expected is of its class, whatever this frame calls it; an
+compared with where motion predicts them; looks are smoothed; what lies where a track is expected is of its class, whatever this frame calls it; an
 object is found again only within reach. `reference=True` is the published code's behaviour instead.
 """
 
@@ -84,7 +84,6 @@ class MaskTrackTracker(Tracker):
         rows = assign_or_new(self._scores(sightings, time))
         columns = torch.nonzero(rows >= 0).flatten()
         tracks.see(rows[columns], sightings, columns, time)
-        tracks.embeds[rows[columns]] = sightings.embeds[columns]  # the latest, not smoothed
         born = find_births(found, rows, min_score=self.min_score, max_iou=self.birth_iou)
         rows[born] = tracks.add(self._new_ids(len(born)), sightings, born, time)
         return tracks.tag(found, rows)

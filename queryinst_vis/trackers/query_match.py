@@ -44,7 +44,7 @@ class QueryMatchTracker(Tracker):
         low_score: float = 0.5,
         patience: float = 3.0,
         max_cost: float = 0.5,
-        min_overlap: float = 0.5,
+        min_overlap: float = 0.3,
         duplicate_iou: float = 0.7,
         birth_iou: float = 0.5,
         affinity: Affinity = Affinity(),  # noqa: B008 (frozen)

@@ -70,7 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: str, arguments: list[str]) -> int:
     module = import_module(f"queryinst_vis.cli.{command.replace('-', '_')}")
-    parser = _Parser(prog=f"{_PROGRAM} {command}", description=COMMANDS[command].capitalize() + ".", allow_abbrev=False)
+    parser = _Parser(
+        prog=f"{_PROGRAM} {command}", description=f"{COMMANDS[command][0].upper()}{COMMANDS[command][1:]}.", allow_abbrev=False
+    )
     module.add_arguments(parser)
     return module.run(parser.parse_intermixed_args([_as_path(argument) for argument in arguments]))
 

@@ -106,4 +106,3 @@ class VideoModel:
         if not model.info.classes:
             raise UserError(f"neither {self.weights} nor {self.config} names the classes; give classes=[...]")
         return model.to(select_device(device)).eval(), build_tracker_of(recipe, model)
-

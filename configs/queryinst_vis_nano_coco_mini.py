@@ -68,4 +68,4 @@ optimizer.update(lr=2e-3)
 lr_multipliers = dict()
 schedule.update(warmup_iters=50)
 ema = None
-epochs = 1
+epochs = 3

@@ -1,6 +1,6 @@
 """A track head for the small default model, whose detections stay as they are; its masks, boxes and classes are not trained.
 
-It learns from pseudo clips, pictures under affine motion, and from eleven DAVIS videos but one. data_root: the folder of
+It learns from pseudo clips, pictures under affine motion, and from ten DAVIS videos; another one measures. data_root: the folder of
 queryinst_nano_coco_mini's sets, with davis_vis/ and what `queryinst-vis split DATA/davis_vis.json --val schoolgirls` makes.
 """
 
@@ -13,7 +13,8 @@ from queryinst_vis.data.classes import COCO
 from queryinst_vis.data.coco import CocoDataset
 from queryinst_vis.data.pseudo_clips import PseudoClips
 from queryinst_vis.data.transforms import RandomColour, RandomFlip, RandomResizedCrop
-from queryinst_vis.data.ytvis import YtvisDataset
+from queryinst_vis.data.ytvis import YtvisDataset, YtvisVideos
+from queryinst_vis.evaluation.ytvis import YtvisMetric
 from queryinst_vis.models import QueryCriterion, TrackContrast, TrackHead
 
 model.update(
@@ -60,9 +61,17 @@ _videos = dict(
     transforms=_augment,
 )
 train_dataset = [_all_classes, _all_classes, _person_boxes, _videos]
-val_dataset = None
-val_metric = None
-best_metric = None
+val_dataset = dict(
+    type=YtvisVideos, annotations="{data_root}/val_split.json", images="{data_root}/davis_vis", classes=COCO, fps=24.0
+)
+val_metric = dict(
+    type=YtvisMetric,
+    annotations="{data_root}/val_split.json",
+    classes=COCO,
+    super_categories=True,
+    ignore_unmatched=True,
+)
+best_metric = "ytvis/HOTA"
 
 optimizer.update(lr=2e-3)
 lr_multipliers = dict()

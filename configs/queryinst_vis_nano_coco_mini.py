@@ -1,7 +1,7 @@
 """A track head for the small default model, whose detections stay as they are; its masks, boxes and classes are not trained.
 
-It learns from pseudo clips, pictures under affine motion, and from ten DAVIS videos; another one measures. data_root: the folder of
-queryinst_nano_coco_mini's sets, with davis_vis/ and what `queryinst-vis split DATA/davis_vis.json --val schoolgirls` makes.
+It learns from pseudo clips, pictures under affine motion, and from ten DAVIS videos; another one measures. data_root: the folder
+of queryinst_nano_coco_mini's sets, with davis_vis/ and what `queryinst-vis split DATA/davis_vis.json --val schoolgirls` makes.
 """
 
 from mmengine.config import read_base

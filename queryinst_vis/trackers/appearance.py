@@ -59,6 +59,11 @@ class Appearance:
         return max(self._distance, LEAST_SPREAD)
 
     @property
+    def _evidence(self) -> float:
+        """In [0, 1]: where all objects look alike, looking alike says little."""
+        return min(max(self._distance / LEAST_SPREAD, 0.0), 1.0)
+
+    @property
     def trust(self) -> float:
         """In [0, 1]: how well embeddings tell objects apart; 0 for raw queries, 1 for what was trained to."""
         return 1.0 if self.similarity == "dot" else min((self.spread - LEAST_SPREAD) / (FULL_SPREAD - LEAST_SPREAD), 1.0)
@@ -69,7 +74,7 @@ class Appearance:
         product = first @ second.T
         if self.similarity == "dot" or not first.shape[1]:
             return product
-        return (SAME - (1 - product) / self.spread) / SHARPNESS
+        return self._evidence * (SAME - (1 - product) / self.spread) / SHARPNESS
 
     def probabilities(self, tracks: Tensor, found: Tensor) -> Tensor:
         """That a detection is a track, rather than another or a new object: embeddings [T, D] and [N, D] -> [T, N]."""

@@ -58,7 +58,7 @@ class IoUTracker(Tracker):
         tracks = self._tracks[time - self._tracks.seen <= self.patience]
         elapsed = (time - tracks.seen).clamp(min=0).float()
         expected = predict_boxes(tracks.boxes, tracks.velocities, elapsed)
-        rows, columns = assign(1 - box_iou(expected, found.boxes), 1 - self.min_iou)
+        rows, columns = assign(1 - box_iou(expected, found.boxes), 1 - self.min_iou, weights=found.scores)
 
         found.track_ids = self._ids(tracks, rows, columns, len(found))
         velocities = torch.zeros(len(found), 2)

@@ -1,8 +1,8 @@
 """MaskTrack R-CNN's tracker (arXiv 1905.04804, section 4.2), which QueryInst-VIS names as its own: one score for all evidence.
 
 Deviations, because of what a tracker promises (`base.py`): tracks wait for a limited time; assignment is one to one; boxes are
-compared with where motion predicts them; looks are smoothed; what lies where a track is expected is of its class, whatever this frame calls it; an
-object is found again only within reach. `reference=True` is the published code's behaviour instead.
+compared with where motion predicts them; looks are smoothed; what lies where a track is expected is of its class, whatever this
+frame calls it; an object is found again only within reach. `reference=True` is the published code's behaviour instead.
 """
 
 from typing import Any
@@ -43,10 +43,10 @@ class MaskTrackTracker(Tracker):
         score_weight: float = 1.0,
         overlap_weight: float = 2.0,
         label_weight: float = 10.0,
-        patience: float = 5.0,
+        patience: float = 3.0,
         reach: float = 1.0,
         reach_growth: float = 1.5,
-        duplicate_iou: float = 0.7,
+        duplicate_iou: float = 0.6,
         birth_iou: float = 0.5,
         reference: bool = False,
     ) -> None:
@@ -81,7 +81,7 @@ class MaskTrackTracker(Tracker):
         tracks.keep_latest(MAX_TRACKS)
         tracks.fit_widths(sightings)
         self._appearance.learn(sightings)
-        rows = assign_or_new(self._scores(sightings, time))
+        rows = assign_or_new(self._scores(sightings, time), weights=sightings.scores)
         columns = torch.nonzero(rows >= 0).flatten()
         tracks.see(rows[columns], sightings, columns, time)
         born = find_births(found, rows, min_score=self.min_score, max_iou=self.birth_iou)

@@ -46,14 +46,14 @@ class MemoryBankTracker(Tracker):
         similarity: str = "cosine",
         low_score: float = 0.5,
         min_overlap: float = 0.3,
-        match_score: float = 0.4,
+        match_score: float = 0.2,
         place_weight: float = 4.0,
-        class_weight: float = 3.0,
+        class_weight: float = 2.0,
         place_memory: float = 1.0,
-        patience: float = 5.0,
+        patience: float = 3.0,
         reach: float = 1.0,
         reach_growth: float = 1.5,
-        duplicate_iou: float = 0.7,
+        duplicate_iou: float = 0.6,
         birth_iou: float = 0.5,
     ) -> None:
         self.score_threshold = check_score_threshold(score_threshold)
@@ -97,8 +97,8 @@ class MemoryBankTracker(Tracker):
         """Row of the track each detection belongs to, int64 [N], -1 for none: strong detections first, then weak ones."""
         rows = torch.full((len(sightings),), -1, dtype=torch.int64)
         strong, logits = sightings.scores >= self.score_threshold, self._logits(sightings, time)
-        probability = both_ways(logits.masked_fill(~strong, -torch.inf))
-        matched, columns = assign(-probability, -self.match_score)
+        probability = both_ways(logits.masked_fill(~strong, -torch.inf), self._tracks.scores, sightings.scores)
+        matched, columns = assign(-probability, -self.match_score, weights=sightings.scores)
         rows[columns] = matched
         possible = (logits > 0) & ~strong
         match_weak(rows, self._tracks, sightings, time, possible=possible, min_overlap=self.min_overlap)
@@ -126,9 +126,12 @@ class MemoryBankTracker(Tracker):
         self._tracks = MemoryTable(**{name: value.clone() for name, value in state["tracks"].items()})
 
 
-def both_ways(logits: Tensor) -> Tensor:
-    """Logits [T, N] -> probability of each pair, [T, N]: the mean of a softmax over tracks and one over detections, in both of
-    which "none of these" has logit 0."""
-    of_tracks = F.pad(logits, (0, 0, 1, 0)).softmax(0)[1:]
-    of_detections = F.pad(logits, (1, 0)).softmax(1)[:, 1:]
+def both_ways(logits: Tensor, track_scores: Tensor, scores: Tensor) -> Tensor:
+    """Probability of each pair, [T, N]: the mean of a softmax over tracks and one over detections.
+
+    logits: [T, N], beside 0 for "none of these". Rivals count by their scores (of tracks [T], of detections [N]): many weak ones
+    around an object take nothing from it.
+    """
+    of_tracks = F.pad(logits + track_scores.clamp(min=1e-3).log()[:, None], (0, 0, 1, 0)).softmax(0)[1:]
+    of_detections = F.pad(logits + scores.clamp(min=1e-3).log(), (1, 0)).softmax(1)[:, 1:]
     return (of_tracks + of_detections) / 2

@@ -45,7 +45,7 @@ class QueryMatchTracker(Tracker):
         patience: float = 3.0,
         max_cost: float = 0.5,
         min_overlap: float = 0.3,
-        duplicate_iou: float = 0.7,
+        duplicate_iou: float = 0.6,
         birth_iou: float = 0.5,
         affinity: Affinity = Affinity(),  # noqa: B008 (frozen)
     ) -> None:
@@ -95,7 +95,7 @@ class QueryMatchTracker(Tracker):
         rows = torch.full((len(sightings),), -1, dtype=torch.int64)
         strong = sightings.scores >= self.score_threshold
         cost = self.affinity.cost(self._tracks, sightings, time, self._appearance)
-        matched, columns = assign(cost.masked_fill(~strong, torch.inf), self.max_cost)
+        matched, columns = assign(cost.masked_fill(~strong, torch.inf), self.max_cost, weights=sightings.scores)
         rows[columns] = matched
         possible = (cost < self.max_cost) & ~strong
         match_weak(rows, self._tracks, sightings, time, possible=possible, min_overlap=self.min_overlap)

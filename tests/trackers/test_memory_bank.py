@@ -14,25 +14,43 @@ from queryinst_vis.trackers.table import Sightings
 NOTHING = Instances.empty((360, 640))
 
 
+def surely(logits: torch.Tensor) -> torch.Tensor:
+    """Probabilities where every track and every detection has a score of 1."""
+    return both_ways(logits, torch.ones(logits.shape[0]), torch.ones(logits.shape[1]))
+
+
+def probability_of(logits: list[list[float]], *, scores: list[float] | None = None) -> torch.Tensor:
+    """Of equally strong tracks and detections, or detections of these scores."""
+    matrix = torch.tensor(logits)
+    detections = torch.ones(matrix.shape[1]) if scores is None else torch.tensor(scores)
+    return both_ways(matrix, torch.ones(len(matrix)), detections)
+
+
 def test_one_track_and_one_detection_are_compared_with_nothing():
-    assert both_ways(torch.tensor([[0.0]])).item() == pytest.approx(0.5)
-    assert both_ways(torch.tensor([[3.0]])).item() == pytest.approx(0.9526, abs=1e-4)
+    assert probability_of([[0.0]]).item() == pytest.approx(0.5)
+    assert probability_of([[3.0]]).item() == pytest.approx(0.9526, abs=1e-4)
 
 
 def test_both_must_choose_each_other():
     """A new object that looks like a track which another detection fits far better."""
-    probability = both_ways(torch.tensor([[9.0, 3.0]]))
+    probability = probability_of([[9.0, 3.0]])
     assert probability[0, 0] > 0.99
     assert probability[0, 1] < 0.5
 
 
+def test_weak_rivals_take_little():
+    strong, weak = (probability_of([[5.0] * 6], scores=[0.9] + [rival] * 5)[0, 0] for rival in (0.9, 0.05))
+    assert strong < 0.6
+    assert weak > 0.85
+
+
 def test_out_of_reach_is_no_choice():
-    assert both_ways(torch.tensor([[-torch.inf, 2.0], [-torch.inf, -torch.inf]]))[:, 0].tolist() == [0, 0]
+    assert probability_of([[-torch.inf, 2.0], [-torch.inf, -torch.inf]])[:, 0].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
 def test_no_pairs(shape):
-    assert both_ways(torch.zeros(shape)).shape == shape
+    assert both_ways(torch.zeros(shape), torch.ones(shape[0]), torch.ones(shape[1])).shape == shape
 
 
 def test_a_new_object_needs_the_threshold_and_a_track_half_of_it(detections, follow):

@@ -8,7 +8,7 @@ import torch
 from queryinst_vis.masks import BitMasks
 from queryinst_vis.trackers.affinity import Affinity
 from queryinst_vis.trackers.appearance import Appearance
-from queryinst_vis.trackers.assignment import assign
+from queryinst_vis.trackers.assignment import assign, assign_or_new
 from queryinst_vis.trackers.distances import centre_distance, class_distance
 from queryinst_vis.trackers.duplicates import class_evidence, merge_queries, suppress_duplicates
 from queryinst_vis.trackers.motion import HORIZON, predict_boxes, update_velocities
@@ -35,6 +35,39 @@ def test_assign_is_the_best_of_all_pairings(seed):
     saved = (0.6 - cost).clamp(min=0)
     best = max(sum(saved[i, p[i]].item() for i in range(4)) for p in permutations(range(4)))
     assert saved[rows, columns].sum().item() == pytest.approx(best)
+
+
+def test_many_weak_detections_do_not_take_a_strong_ones_track():
+    """Together they would save more if the strong one went elsewhere."""
+    cost = torch.tensor([[0.1, 0.1], [0.5, torch.inf]])
+    rows, columns = assign(cost, 0.8)
+    assert (rows.tolist(), columns.tolist()) == ([0, 1], [1, 0])
+    rows, columns = assign(cost, 0.8, weights=torch.tensor([0.9, 0.1]))
+    assert (rows.tolist(), columns.tolist()) == ([0], [0])
+
+
+def test_never_is_never():
+    rows, _ = assign(torch.tensor([[torch.nan, torch.inf]]), 1.0, weights=torch.tensor([0.0, 1.0]))
+    assert rows.tolist() == []
+
+
+def test_assign_or_new_prefers_new_in_a_draw():
+    scores = torch.tensor([[1.0, 1.0, 0.5], [0.0, 2.0, 1.0], [0.0, 3.0, -torch.inf]])
+    assert assign_or_new(scores).tolist() == [-1, 1, 0]
+
+
+@pytest.mark.parametrize("num_detections", [0, 2])
+def test_all_are_new_where_there_are_no_tracks(num_detections):
+    assert assign_or_new(torch.zeros(num_detections, 1)).tolist() == [-1] * num_detections
+
+
+def test_two_weak_detections_took_a_strong_ones_track_together():
+    cost = torch.tensor([[0.2, 0.1], [0.1, 1.0]])  # detection 0 is strong and fits both tracks; the weak one fits track 0 alone
+    assert [pair.tolist() for pair in assign(cost, 0.5)] == [[0, 1], [1, 0]]
+    cost = torch.tensor([[0.1, 0.05], [0.45, 1.0]])
+    assert [pair.tolist() for pair in assign(cost, 0.5)] == [[0, 1], [1, 0]]
+    rows, columns = assign(cost, 0.5, weights=torch.tensor([0.9, 0.1]))
+    assert (rows.tolist(), columns.tolist()) == ([0], [0])
 
 
 def test_queries_merge_to_their_best_row_and_join_classes(detections):

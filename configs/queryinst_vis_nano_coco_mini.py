@@ -28,29 +28,20 @@ _augment = [
     dict(type=RandomResizedCrop, size_hw=(320, 320), zoom=(1.0, 1.5)),
     dict(type=RandomColour),
 ]
-_all_classes = dict(
-    type=PseudoClips,
-    dataset=dict(
-        type=CocoDataset,
-        annotations="{data_root}/coco_mini_train.json",
-        images="{data_root}/coco_mini_train",
-        classes=COCO,
-        training=True,
-    ),
-    transforms=_augment,
+_pictures = dict(
+    type=CocoDataset,
+    annotations="{data_root}/coco_mini_train.json",
+    images="{data_root}/coco_mini_train",
+    classes=COCO,
+    training=True,
 )
-_person_boxes = dict(
-    type=PseudoClips,
-    dataset=dict(
-        type=CocoDataset,
-        annotations="{data_root}/coco_person_boxes.json",
-        images="{data_root}/coco_person_boxes",
-        classes=COCO,
-        annotated_classes=["person"],
-        training=True,
-    ),
-    transforms=_augment,
+_persons = _pictures | dict(
+    annotations="{data_root}/coco_person_boxes.json",
+    images="{data_root}/coco_person_boxes",
+    annotated_classes=["person"],
 )
+_all_classes = dict(type=PseudoClips, dataset=_pictures, transforms=_augment)
+_person_boxes = dict(type=PseudoClips, dataset=_persons, transforms=_augment)
 _videos = dict(
     type=YtvisDataset,
     annotations="{data_root}/train_split.json",

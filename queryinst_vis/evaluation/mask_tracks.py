@@ -56,7 +56,7 @@ def reported_tracks(
             continue
         video = videos[result["video_id"]]
         try:  # pycocotools would go on for ever over codes that do not fill their frame
-            tubes_of([result["segmentations"]], (video["height"], video["width"]))
+            list(tubes_of([result["segmentations"]], [(video["height"], video["width"])]))
         except ValueError as error:
             raise DatasetError(f"results: {describe_result(position, result, videos)}: a mask cannot be read: {error}") from None
         masks = {frame: code for frame, code in enumerate(result["segmentations"]) if code}

@@ -221,7 +221,7 @@ def test_measuring_gives_what_the_validation_gave(toy_config: Path, tmp_path: Pa
 def test_weights_that_lack_a_part_are_not_measured(toy_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     torch.save({"head.bias": torch.zeros(1)}, tmp_path / "part.pth")
     assert main(["test", str(toy_config), str(tmp_path / "part.pth")]) == 2
-    assert "does not hold all of the model" in capsys.readouterr().err
+    assert "does not hold all of the config's model" in capsys.readouterr().err
 
 
 def test_asked_to_stop_it_saves_and_says_how_to_go_on(toy_config: Path, tmp_path: Path) -> None:

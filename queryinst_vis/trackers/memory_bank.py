@@ -109,7 +109,7 @@ class MemoryBankTracker(Tracker):
         tracks = self._tracks
         expected, elapsed = tracks.expected_boxes(time), tracks.elapsed(time)
         logits = tracks.appearance_logits(sightings, self._appearance, time)
-        place_weight = self.place_weight / (1 + elapsed / self.place_memory)
+        place_weight = self.place_weight / (1 + elapsed / max(self.place_memory, 1e-6))
         logits = logits + place_weight[:, None] * box_giou(expected, sightings.boxes)
         logits = logits - self.class_weight * class_distance(tracks.class_scores, sightings.class_scores)
         too_far = out_of_reach(

@@ -22,7 +22,9 @@ _COLUMNS = ("recall person", "recall animal", "same id", "ids/object", "mixed", 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="clips and truth.json (see evaluation/clips.py)")
-    parser.add_argument("--tracker", metavar="NAME", help="query_match or iou (default: what suits the model)")
+    parser.add_argument(
+        "--tracker", metavar="NAME", help="iou, masktrack, memory_bank or query_match (default: what suits the model)"
+    )
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="also write the scores here")
     parser.add_argument(
         "--cache", type=Path, metavar="DIR", help="keep the detections here, so that the next tracker starts from them"

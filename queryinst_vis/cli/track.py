@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-video", action="store_true", help="write no video, only the JSON")
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="tracks with boxes and masks (docs/json_format.md)")
     parser.add_argument("--overwrite", action="store_true", help="replace output files that exist")
-    parser.add_argument("--tracker", metavar="NAME", help="e.g. query_match or iou (default: what suits the model)")
+    parser.add_argument(
+        "--tracker", metavar="NAME", help="e.g. iou, masktrack, memory_bank or query_match (default: what suits the model)"
+    )
     parser.add_argument("--max-frames", type=_positive, metavar="N", help="stop after N frames")
     add_model_arguments(parser)
 

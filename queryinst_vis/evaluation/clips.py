@@ -21,15 +21,14 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from queryinst_vis.data.classes import COCO
 from queryinst_vis.errors import UserError
+from queryinst_vis.evaluation.category_map import COCO_SUPER_CATEGORIES
 from queryinst_vis.ops.boxes import box_area, box_iou, clip_boxes
 from queryinst_vis.structures import Instances
 
 MIN_IOU = 0.5
 MIN_GHOST_SECONDS = 1.0
 MIN_IGNORED = 0.5  # share of a box inside an ignored region from which it is left out
-_ANIMALS = frozenset(COCO[COCO.index("bird") : COCO.index("giraffe") + 1])
 
 Box = tuple[float, float, float, float]
 
@@ -118,7 +117,7 @@ def _true_frame(frame: Mapping) -> TrueFrame:
 
 def category_of(class_name: str) -> str:
     """The name annotations use for a class."""
-    return "animal" if class_name in _ANIMALS else class_name
+    return "animal" if COCO_SUPER_CATEGORIES.get(class_name) == "animal" else class_name
 
 
 def shown_frame(instances: Instances, *, time: float, classes: Sequence[str]) -> ShownFrame:

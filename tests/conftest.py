@@ -1,5 +1,6 @@
 """What all tests share: one thread for torch, extra data that not everybody has, the skip of tests that need a GPU."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"  # real annotated images and videos beside the clone; no part of the project
 
 torch.set_num_threads(1)  # the same sums in the same order everywhere, and no quarrel for cores
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores, and its processes with it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,7 @@ from pycocotools import mask as coco_mask
 
 from queryinst_vis.data.json_tables import DatasetError, Format, Rows, is_whole, read_json, size_problem
 from queryinst_vis.ops import rle as rle_ops
+from queryinst_vis.ops.run_pairs import run_pairs
 
 COCO_FORMAT = Format(
     name="COCO",
@@ -174,18 +175,8 @@ def _is_drawable(polygon: list[float]) -> bool:
 
 
 def _runs(counts: Any) -> np.ndarray:
-    """Lengths of a compressed code: digits of base 32 from character 48 on, lowest first; each length after the third as the
-    difference to the one before the last."""
-    if not isinstance(counts, str) or not counts.isascii():
+    """Lengths of a compressed code's runs, in any order."""
+    if not isinstance(counts, str):
         raise ValueError(f"counts must be a list of numbers or a text, got {type(counts).__name__}")
-    digits = np.frombuffer(counts.encode(), dtype=np.uint8).astype(np.int64) - 48
-    is_last = digits & 32 == 0
-    if not len(digits) or not is_last[-1]:
-        raise ValueError("its code ends too early")
-    starts = np.flatnonzero(np.concatenate([[True], is_last[:-1]]))
-    places = np.arange(len(digits)) - np.repeat(starts, np.diff([*starts, len(digits)]))
-    values = np.add.reduceat((digits & 31) << 5 * places, starts)
-    negative = digits[is_last] & 16 != 0
-    values[negative] -= 1 << 5 * (places[is_last][negative] + 1)
-    values[1::2], values[2::2] = np.cumsum(values[1::2]), np.cumsum(values[2::2])
-    return values
+    pairs = run_pairs([counts])
+    return np.concatenate([pairs.zeros, pairs.ones])

@@ -9,9 +9,9 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from queryinst_vis.evaluation.ytvis_results import ARCHIVED
 from queryinst_vis.submission.report import Problem, Report, some
 
-NAME = "results.json"
 _USUAL = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what every unpacker knows
 _WORTH_PACKING = 10_000_000  # bytes
 _ENCRYPTED = 1  # bit of a member's flags
@@ -71,7 +71,7 @@ def _unzipped(file: BinaryIO, report: Report) -> BinaryIO | None:
     elif first.startswith(b"PK"):
         report.add(Problem("damaged_zip", "its table of contents, which stands at the end, is missing: it was cut off"))
     elif first.lstrip()[:1] in (b"[", b"{"):
-        report.add(Problem("not_a_zip", f"a server takes a zip with {NAME} in it: zip submission.zip {NAME}"))
+        report.add(Problem("not_a_zip", f"a server takes a zip with {ARCHIVED} in it: zip submission.zip {ARCHIVED}"))
         return file
     else:
         report.add(Problem("not_a_zip", "it is something else"))
@@ -81,7 +81,7 @@ def _unzipped(file: BinaryIO, report: Report) -> BinaryIO | None:
 def _choose(infos: list[zipfile.ZipInfo], report: Report) -> zipfile.ZipInfo | None:
     """The member to check."""
     files = [info for info in infos if not info.is_dir()]
-    exact = [info for info in files if info.filename == NAME]
+    exact = [info for info in files if info.filename == ARCHIVED]
     chosen = exact[-1] if exact else _likeliest(files)
     if not exact:
         report.add(Problem("no_results", _remedy(chosen)))
@@ -94,7 +94,7 @@ def _choose(infos: list[zipfile.ZipInfo], report: Report) -> zipfile.ZipInfo | N
 def _likeliest(files: list[zipfile.ZipInfo]) -> zipfile.ZipInfo | None:
     """One of that name in a folder, else the only JSON file."""
     own = [info for info in files if not info.filename.startswith("__MACOSX/")]
-    named = [info for info in own if _path(info).name == NAME]
+    named = [info for info in own if _path(info).name == ARCHIVED]
     any_json = [info for info in own if info.filename.lower().endswith(".json")]
     return named[0] if named else any_json[0] if len(any_json) == 1 else None
 
@@ -103,9 +103,9 @@ def _remedy(chosen: zipfile.ZipInfo | None) -> str:
     if chosen is None:
         return "no file in it is called so"
     path = _path(chosen)
-    if path.name == NAME:
+    if path.name == ARCHIVED:
         return f"it lies in the folder {path.parent}; zip the file alone: zip -j submission.zip {path}"
-    return f"there is {chosen.filename}, which must be called {NAME}"
+    return f"there is {chosen.filename}, which must be called {ARCHIVED}"
 
 
 def _path(info: zipfile.ZipInfo) -> PurePosixPath:
@@ -121,6 +121,6 @@ def _is_folder_of(info: zipfile.ZipInfo, chosen: zipfile.ZipInfo | None) -> bool
 def _look_at_compression(info: zipfile.ZipInfo, report: Report) -> None:
     if info.compress_type not in _USUAL:
         name = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma"}.get(info.compress_type, f"method {info.compress_type}")
-        report.add(Problem("compression", f"{NAME} is packed by {name}; every server can unpack deflate"))
+        report.add(Problem("compression", f"{ARCHIVED} is packed by {name}; every server can unpack deflate"))
     elif info.compress_type == zipfile.ZIP_STORED and info.file_size > _WORTH_PACKING:
-        report.add(Problem("compression", f"{NAME} is not packed: {info.file_size / 1e6:.0f} MB to send"))
+        report.add(Problem("compression", f"{ARCHIVED} is not packed: {info.file_size / 1e6:.0f} MB to send"))

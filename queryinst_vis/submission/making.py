@@ -16,16 +16,15 @@ from queryinst_vis.data.json_tables import Rows
 from queryinst_vis.data.videos import VideoSample
 from queryinst_vis.errors import UserError
 from queryinst_vis.evaluation.category_map import CategoryMap
-from queryinst_vis.evaluation.ytvis_results import to_results
+from queryinst_vis.evaluation.ytvis_results import ARCHIVED, MAX_PER_CATEGORY, to_results
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.outputs import part_of
 from queryinst_vis.pipeline import track_video
 from queryinst_vis.structures import Frame, Instances
-from queryinst_vis.submission.archive import NAME
 from queryinst_vis.submission.checking import check_submission
 from queryinst_vis.submission.parts import Parts
 from queryinst_vis.submission.report import Report
-from queryinst_vis.submission.rules import MAX_PER_CATEGORY, Rules
+from queryinst_vis.submission.rules import Rules
 from queryinst_vis.trackers import Tracker
 from queryinst_vis.tracks import collect_tracks
 from queryinst_vis.video.prefetch import prefetch
@@ -175,7 +174,7 @@ def _write_checked(parts: Parts, content: dict[str, Rows]) -> Report:
 
 def _write_zip(path: Path, parts: Parts) -> None:
     """A list with an entry on each line. The same entries give the same bytes."""
-    info = zipfile.ZipInfo(NAME)  # of 1980
+    info = zipfile.ZipInfo(ARCHIVED)  # of 1980
     info.compress_type = zipfile.ZIP_DEFLATED
     info.external_attr = _READ_BY_ALL
     with zipfile.ZipFile(path, "w") as archive:

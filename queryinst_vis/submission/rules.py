@@ -16,10 +16,10 @@ import numpy as np
 
 from queryinst_vis.data.json_tables import Rows, is_whole
 from queryinst_vis.data.ytvis_json import describe_video
+from queryinst_vis.evaluation.ytvis_results import MAX_PER_CATEGORY
 from queryinst_vis.ops.run_pairs import run_pairs
 from queryinst_vis.submission.report import Problem, Report, shown, some
 
-MAX_PER_CATEGORY = 100  # entries of one video and category that the evaluator looks at
 KEYS = ("video_id", "category_id", "score", "segmentations")
 
 Fault = tuple[str, str]  # kind of problem, text

@@ -11,7 +11,9 @@ ROOT = Path(__file__).parent
 )
 
 # configs/ lies at the top of the repository, where people look for it, and is installed as the package queryinst_vis.configs.
-PACKAGE_DIR = {"queryinst_vis.configs": "configs", "queryinst_vis.configs.base": "configs/base"}
+PACKAGE_DIR = {"queryinst_vis.configs": "configs"} | {
+    f"queryinst_vis.configs.{folder}": f"configs/{folder}" for folder in ("ablations", "base", "hustvl")
+}
 
 setup(
     name="queryinst-vis",

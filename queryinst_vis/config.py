@@ -60,13 +60,20 @@ def configs_folder() -> Path:
     return folder
 
 
+def shipped_configs() -> dict[str, Path]:
+    """The files of our configs by name, from all folders but base/, whose files are parts of configs."""
+    folder = configs_folder()
+    files = (file for file in sorted(folder.rglob("*.py")) if file.relative_to(folder).parts[0] != "base")
+    return {file.stem: file for file in files}
+
+
 def _find(path: str | Path) -> Path:
     path = Path(path).expanduser()
     if path.is_file():
         return path
     if path.suffix or len(path.parts) != 1:
         raise ConfigError(f"{path}: no such config file")
-    shipped = {file.stem: file for file in configs_folder().glob("*.py")}
+    shipped = shipped_configs()
     if path.name not in shipped:
         raise ConfigError(_unknown("config", path.name, shipped))
     return shipped[path.name]

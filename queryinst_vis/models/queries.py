@@ -12,11 +12,13 @@ from queryinst_vis.registry import MODELS
 
 
 class InitialQueries(NamedTuple):
-    """boxes [B, Q, 4] xyxy in input pixels; embeds [B, Q, D]; prior_logits [B, Q, C], which the stages add to, or None."""
+    """boxes [B, Q, 4] xyxy in input pixels; embeds [B, Q, D]; prior_logits [B, Q, C], which the stages add to, or None;
+    mask_embeds [B, Q, D], where masks have queries of their own, or None."""
 
     boxes: Tensor
     embeds: Tensor
-    prior_logits: Tensor | None
+    prior_logits: Tensor | None = None
+    mask_embeds: Tensor | None = None
 
     def of(self, images: slice) -> "InitialQueries":
         """The same of some images of the batch."""
@@ -28,23 +30,28 @@ class LearnedQueries(nn.Module):
     """The reference: tables of Q boxes (cx, cy, w, h in units of the image) and Q contents.
 
     grid: boxes are at first spread over the image, which learns faster from little data, instead of being all of it.
+    separate_mask_embeds: a second table of contents, for masks alone (the paper's table 6).
     """
 
-    def __init__(self, num_queries: int, embed_dim: int, *, grid: bool = False) -> None:
+    def __init__(self, num_queries: int, embed_dim: int, *, grid: bool = False, separate_mask_embeds: bool = False) -> None:
         super().__init__()
         self.num_queries = num_queries
         boxes = _grid_boxes(num_queries) if grid else torch.tensor([[0.5, 0.5, 1.0, 1.0]]).repeat(num_queries, 1)
         self.boxes = nn.Parameter(boxes)
         self.embeds = nn.Parameter(torch.randn(num_queries, embed_dim))
+        self.mask_embeds = nn.Parameter(torch.randn(num_queries, embed_dim)) if separate_mask_embeds else None
 
     def forward(self, images: Tensor, features: Sequence[Tensor], image_hw: Tensor) -> InitialQueries:
         """images [B, 3, H, W] and features, maps of the backbone, are not used; image_hw: float [B, 2], sizes without padding."""
         whwh = image_hw.flip(1).repeat(1, 2)  # [B, 4]
         boxes = cxcywh_to_xyxy(self.boxes)[None] * whwh[:, None]
-        return InitialQueries(boxes, self.embeds[None].expand(len(image_hw), -1, -1), None)
+        embeds, mask_embeds = (
+            None if table is None else table[None].expand(len(image_hw), -1, -1) for table in (self.embeds, self.mask_embeds)
+        )
+        return InitialQueries(boxes, embeds, mask_embeds=mask_embeds)  # type: ignore[arg-type]
 
     def fit_weights(self, tensors: dict[str, Tensor]) -> str | None:
-        """Reduce the queries of another table, {"boxes", "embeds"}, to as many as are here; says what was done, None for nothing.
+        """Reduce the queries of other tables, by their names here, to as many as are here; says what was done, None for nothing.
 
         Fewer queries than here cannot be made more, and are left alone.
         """
@@ -52,7 +59,7 @@ class LearnedQueries(nn.Module):
         if boxes is None or embeds is None or len(boxes) <= self.num_queries or boxes.shape[1:] != (4,):
             return None
         chosen = choose_queries(boxes, embeds, self.num_queries)
-        tensors |= {"boxes": boxes[chosen], "embeds": embeds[chosen]}
+        tensors |= {name: tensors[name][chosen] for name in self.state_dict() if name in tensors}
         return f"{self.num_queries} of the {len(boxes)} initial queries chosen to stand for all: {chosen.tolist()}"
 
 

@@ -17,9 +17,10 @@ from queryinst_vis.masks import RoiMasks
 from queryinst_vis.models.base import ImageModel, Preprocess
 from queryinst_vis.models.criterion import QueryCriterion, crop_masks, padded_masks, without_crowd
 from queryinst_vis.models.fpn import FPN
+from queryinst_vis.models.mask_heads import MaskHeads
 from queryinst_vis.models.matching import Match
 from queryinst_vis.models.queries import InitialQueries
-from queryinst_vis.models.query_stage import MaskHead, QueryStage
+from queryinst_vis.models.query_stage import QueryStage
 from queryinst_vis.models.roi import pool_rois
 from queryinst_vis.models.track_head import TrackHead, TrackQueries
 from queryinst_vis.ops.boxes import decode_deltas
@@ -28,7 +29,8 @@ from queryinst_vis.structures import ImageBatch, Instances, Targets
 
 
 class QueryState(NamedTuple):
-    """Queries after a stage: logits [B, Q, C]; boxes [B, Q, 4] xyxy in input pixels; embeds and mask_embeds [B, Q, D]."""
+    """Queries after a stage: logits [B, Q, C]; boxes [B, Q, 4] xyxy in input pixels; embeds [B, Q, D];
+    mask_embeds: what mask heads read of them (see MaskHeads.remember)."""
 
     logits: Tensor
     boxes: Tensor
@@ -64,6 +66,10 @@ class QueryInst(ImageModel):
     class_agnostic_masks: one mask per query instead of one per class. max_detections: best query x class pairs kept (the
     reference keeps as many as it has queries). nms_threshold: box IoU above which the weaker of two detections of a class goes
     (the reference has none). track_head: makes the embeddings of instances; without one they are the last stage's queries.
+
+    What the paper's tables 4 to 6 compare: dynamic_masks=False, mask heads without dynamic convolution; mask_flow, HTC's, from
+    head to head; last_stage_masks, only the last stage learns masks; separate_mask_attention, and for queries of their own
+    LearnedQueries(separate_mask_embeds=True).
     """
 
     def __init__(
@@ -81,6 +87,10 @@ class QueryInst(ImageModel):
         num_reg_layers: int = 3,
         num_mask_convs: int = 4,
         class_agnostic_masks: bool = False,
+        dynamic_masks: bool = True,
+        mask_flow: bool = False,
+        last_stage_masks: bool = False,
+        separate_mask_attention: bool = False,
         max_detections: int = 100,
         nms_threshold: float | None = None,
         preprocess: Preprocess | None = None,
@@ -104,17 +114,19 @@ class QueryInst(ImageModel):
                 num_cls_layers=num_cls_layers,
                 num_reg_layers=num_reg_layers,
                 starts_at_input=getattr(queries, "has_priors", False),
+                separate_mask_attention=separate_mask_attention,
             )
             for _ in range(num_stages)
         )
-        self.mask_heads = nn.ModuleList(
-            MaskHead(
-                1 if class_agnostic_masks else num_classes,
-                embed_dim=embed_dim,
-                dynamic_dim=dynamic_dim,
-                num_convs=num_mask_convs,
-            )
-            for _ in range(num_stages)
+        self.mask_heads = MaskHeads.of_stages(
+            num_stages,
+            1 if class_agnostic_masks else num_classes,
+            dynamic=dynamic_masks,
+            flow=mask_flow,
+            last_only=last_stage_masks,
+            embed_dim=embed_dim,
+            dynamic_dim=dynamic_dim,
+            num_convs=num_mask_convs,
         )
         if track_head is not None:
             self.requires_grad_(not track_head.alone)
@@ -133,16 +145,19 @@ class QueryInst(ImageModel):
 
     def _run_stages(self, pyramid: list[Tensor], initial: InitialQueries) -> Iterator[QueryState]:
         """The queries after each stage, which is run when it is asked for."""
-        boxes, embeds, prior_logits = initial
+        boxes, embeds, prior_logits, mask_queries = initial
+        mask_embeds = None
         image_index = torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
         for stage in self.stages:
             roi_features = pool_rois(pyramid, self.strides, boxes.flatten(0, 1), image_index, stage.roi_size)
-            out = stage(embeds, roi_features)
+            out = stage(embeds, roi_features, mask_queries)
             boxes = decode_deltas(boxes, out.deltas.to(boxes.dtype))
             embeds = out.queries
             logits = out.logits if prior_logits is None else prior_logits + out.logits
-            yield QueryState(logits, boxes, embeds, out.mask_queries)
+            mask_embeds = self.mask_heads.remember(out.mask_queries, mask_embeds)
+            yield QueryState(logits, boxes, embeds, mask_embeds)
             boxes = boxes.detach()
+            mask_queries = None if mask_queries is None else out.mask_queries
 
     # Inference
 
@@ -197,7 +212,7 @@ class QueryInst(ImageModel):
             return torch.zeros((0, head.mask_size, head.mask_size))
         image, query = unique // num_queries, unique % num_queries
         roi_features = pool_rois(outputs.pyramid, self.strides, state.boxes[image, query], image, head.roi_size)
-        features = head.features(state.mask_embeds[image, query], roi_features)
+        features = self.mask_heads.features(-1, state.mask_embeds[image, query], roi_features)
         return head.class_logits(features[inverse], picks.label).float().sigmoid().cpu()
 
     def _embeds_of(self, pyramid: list[Tensor], state: QueryState, image: Tensor, query: Tensor) -> Tensor:
@@ -253,13 +268,15 @@ class QueryInst(ImageModel):
             boxes = state.boxes.float()
             matches = self.criterion.match(state.logits.detach(), boxes.detach(), objects, image_hw)
             stage = self.criterion.class_and_box_losses(state.logits, boxes, matches, objects, targets, image_hw)
-            stage["loss_mask"] = self._mask_loss(self.mask_heads[index], pyramid, state, matches, objects, masks)
+            head_index = index - len(self.stages) + len(self.mask_heads)
+            if head_index >= 0:
+                stage["loss_mask"] = self._mask_loss(head_index, pyramid, state, matches, objects, masks)
             losses |= {f"stage{index}.{name}": value for name, value in stage.items()}
         return losses
 
     def _mask_loss(
         self,
-        head: MaskHead,
+        head_index: int,
         pyramid: list[Tensor],
         state: QueryState,
         matches: Sequence[Match],
@@ -267,6 +284,7 @@ class QueryInst(ImageModel):
         masks: Sequence[Tensor | None],
     ) -> Tensor:
         """Loss of the queries matched with objects that have masks; with none, zero times the head's parameters."""
+        head = self.mask_heads[head_index]
         image, query, label, mask_targets = [], [], [], []
         for i, (match, t, canvas) in enumerate(zip(matches, objects, masks, strict=True)):
             with_mask = t.has_mask[match.objects]
@@ -282,8 +300,8 @@ class QueryInst(ImageModel):
             return unused + self.criterion.mask_loss(state.boxes.new_zeros((0, 1, 1)), state.boxes.new_zeros((0, 1, 1)))
         image, query = torch.cat(image), torch.cat(query)
         roi_features = pool_rois(pyramid, self.strides, state.boxes[image, query].detach(), image, head.roi_size)
-        mask_logits = head(state.mask_embeds[image, query], roi_features, torch.cat(label))
-        return self.criterion.mask_loss(mask_logits, torch.cat(mask_targets))
+        features = self.mask_heads.features(head_index, state.mask_embeds[image, query], roi_features)
+        return self.criterion.mask_loss(head.class_logits(features, torch.cat(label)), torch.cat(mask_targets))
 
     def _track_loss(
         self, pyramid: list[Tensor], state: QueryState, batch: ImageBatch, objects: Sequence[Targets], clip_length: int

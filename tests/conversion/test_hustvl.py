@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from queryinst_vis.conversion import to_our_names
-from queryinst_vis.models.query_stage import MaskHead
+from queryinst_vis.models.mask_heads import MaskHead
 
 
 class _Original(nn.Module):

@@ -12,8 +12,9 @@ from queryinst_vis.masks import RoiMasks
 from queryinst_vis.models.criterion import crop_masks
 from queryinst_vis.models.layers import DynamicConv
 from queryinst_vis.models.losses import dice_loss, focal_loss, giou_loss, l1_loss, quality_focal_loss
+from queryinst_vis.models.mask_heads import MaskHead
 from queryinst_vis.models.matching import HungarianMatcher, focal_cost
-from queryinst_vis.models.query_stage import MaskHead, QueryStage
+from queryinst_vis.models.query_stage import QueryStage
 from queryinst_vis.models.roi import assign_levels, pool_rois
 from queryinst_vis.ops.boxes import box_giou, decode_deltas
 

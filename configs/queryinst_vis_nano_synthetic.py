@@ -60,6 +60,7 @@ clip_norm = 1.0
 amp = "bf16"
 ema = 0.998
 batch_size = 8
+base_batch_size = 8
 epochs = 4
 num_workers = 1
 checkpoint_every = 100

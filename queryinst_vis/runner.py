@@ -38,7 +38,7 @@ from queryinst_vis.training.ema import AveragedWeights
 from queryinst_vis.training.hooks import Console, StopAtNonFiniteLoss
 from queryinst_vis.training.loops import EvaluationLoop, TrainLoop
 from queryinst_vis.training.model import TrainingModel
-from queryinst_vis.training.optimizer import build_optimizer
+from queryinst_vis.training.optimizer import batch_size_note, build_optimizer
 from queryinst_vis.training.recipe import Recipe
 from queryinst_vis.weights_file import read_weights
 
@@ -94,9 +94,11 @@ def build_runner(
         TrainingModel(model, build_tracker_of(recipe, model)),
         str(work_dir),
         train_dataloader=loader,
-        train_cfg={"type": TrainLoop, "max_epochs": recipe.epochs, "val_interval": recipe.val_every},
+        train_cfg={"type": TrainLoop, "max_iters": recipe.num_iterations(len(loader)), "val_interval": recipe.val_every},
         optim_wrapper=optimizer,
-        param_scheduler=schedule.schedulers(optimizer, epochs=recipe.epochs, iters_per_epoch=len(loader)),
+        param_scheduler=schedule.schedulers(
+            optimizer, epochs=recipe.epochs, iters_per_epoch=len(loader), iterations=recipe.iterations
+        ),
         **_validation(recipe, model, rank=rank, world_size=world_size),
         default_hooks={"logger": LoggerHook(interval=recipe.log_every), "sampler_seed": None, "checkpoint": None},
         custom_hooks=_hooks(recipe, work_dir, averaged, _checkpoints(recipe, work_dir, len(loader), stop_asked)),
@@ -230,7 +232,7 @@ def _hooks(recipe: Recipe, work_dir: Path, averaged: AveragedWeights | None, sav
     return [
         StopAtNonFiniteLoss(),
         *([averaged] if averaged else []),
-        Console(recipe.log_every),
+        Console(recipe.log_every, [note] if (note := batch_size_note(recipe)) else []),
         saving,
         ExportWeights(work_dir, metric=recipe.best_metric, averaged=averaged),
     ]
@@ -240,6 +242,7 @@ def _checkpoints(recipe: Recipe, work_dir: Path, iters_per_epoch: int, stop_aske
     return Checkpoints(
         work_dir,
         interval=recipe.checkpoint_every,
+        every_epochs=1 if recipe.iterations is None else recipe.val_every,
         accumulate=recipe.accumulate,
         keep=recipe.keep_checkpoints,
         identity=_identity(recipe) | {"iterations per epoch": iters_per_epoch},
@@ -249,8 +252,8 @@ def _checkpoints(recipe: Recipe, work_dir: Path, iters_per_epoch: int, stop_aske
 
 def _identity(recipe: Recipe) -> dict[str, Any]:
     """Settings that a checkpoint's own state would silently overrule."""
-    names = ("seed", "epochs", "accumulate", "optimizer", "lr_multipliers", "schedule", "ema")
-    values = {name: getattr(recipe, name) for name in names}
+    names = ("seed", "epochs", "iterations", "accumulate", "optimizer", "lr_multipliers", "lr_factor", "schedule", "ema")
+    values = {name: getattr(recipe, name) for name in names} | {"no_decay": list(recipe.no_decay)}
     return {name: _as_text(value) if isinstance(value, dict) else value for name, value in values.items()}
 
 

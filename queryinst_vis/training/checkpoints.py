@@ -36,7 +36,7 @@ def checkpoints(work_dir: Path) -> list[Path]:
 
 
 class Checkpoints(Hook):
-    """Saves at the end of each epoch and every `interval` iterations, and keeps the newest `keep`.
+    """Saves every `every_epochs` epochs, at the end, and every `interval` iterations, and keeps the newest `keep`.
 
     accumulate: iterations per step; a checkpoint waits for the next whole step, so that no gradient is lost. identity: numbers
     and texts that must be the same when resumed; written into the checkpoint and compared. stop_asked: when it says so, a
@@ -50,18 +50,20 @@ class Checkpoints(Hook):
         work_dir: Path,
         *,
         interval: int | None,
+        every_epochs: int = 1,
         accumulate: int,
         keep: int,
         identity: dict[str, Any],
         stop_asked: Callable[[], bool],
     ) -> None:
         self.interval = interval and -(-interval // accumulate) * accumulate
+        self.every_epochs = every_epochs
         self.work_dir, self.accumulate, self.keep = work_dir, accumulate, keep
         self.identity, self.stop_asked = identity, stop_asked
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: dict | None = None) -> None:
         done = runner.iter + 1
-        if done % self.accumulate or batch_idx + 1 == len(runner.train_dataloader):
+        if done % self.accumulate or batch_idx + 1 == len(runner.train_dataloader) or done == runner.max_iters:
             return  # in the midst of a step, or after_train_epoch() follows
         must_stop = any_rank(self.stop_asked())
         if must_stop or (self.interval and done % self.interval == 0):
@@ -70,8 +72,12 @@ class Checkpoints(Hook):
             raise TrainingStopped(done)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        self._save(runner, runner.iter, by_epoch=True)
-        if any_rank(self.stop_asked()):
+        is_due = (runner.epoch + 1) % self.every_epochs == 0 or runner.iter == runner.max_iters
+        is_due |= bool(self.interval) and runner.iter % self.interval == 0
+        must_stop = any_rank(self.stop_asked())
+        if is_due or must_stop:
+            self._save(runner, runner.iter, by_epoch=True)
+        if must_stop:
             raise TrainingStopped(runner.iter)
 
     def _save(self, runner: Runner, iteration: int, *, by_epoch: bool) -> None:

@@ -3,6 +3,7 @@
 import math
 import textwrap
 import time
+from collections.abc import Sequence
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -39,12 +40,15 @@ class StopAtNonFiniteLoss(Hook):
 
 
 class Console(Hook):
-    """What is trained; a short line every `interval` iterations and after a validation. All else stands in the log file."""
+    """What is trained; a short line every `interval` iterations and after a validation. All else stands in the log file.
+
+    notes: what is to be known of the settings, a line each; in the log too.
+    """
 
     priority = "LOW"
 
-    def __init__(self, interval: int) -> None:
-        self.interval = interval
+    def __init__(self, interval: int, notes: Sequence[str] = ()) -> None:
+        self.interval, self.notes = interval, notes
         self._val_start = 0.0
 
     def before_train(self, runner: Runner) -> None:
@@ -54,8 +58,11 @@ class Console(Hook):
         say(
             runner,
             f"training {count / 1e6:.2f} million parameters on {model.device.type} with {len(loader.dataset)} samples, "
-            f"{len(loader)} iterations an epoch{start}; log in {runner.log_dir}",
+            f"{len(loader)} iterations an epoch, {runner.max_iters} in all{start}; log in {runner.log_dir}",
         )
+        for note in self.notes:
+            say(runner, note)
+            runner.logger.info(note)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: dict | None = None) -> None:
         if (runner.iter + 1) % self.interval and runner.iter + 1 != runner.max_iters:

@@ -12,11 +12,11 @@ from queryinst_vis.training.hooks import NonFiniteLossError
 
 
 class TrainLoop(BaseLoop):
-    """Epochs of training, with a validation after every `val_interval` of them and after the last."""
+    """So many iterations, in epochs, of which the last may be cut; validations every `val_interval` epochs and at the end."""
 
-    def __init__(self, runner: Runner, dataloader: SampleLoader, *, max_epochs: int, val_interval: int) -> None:
+    def __init__(self, runner: Runner, dataloader: SampleLoader, *, max_iters: int, val_interval: int) -> None:
         super().__init__(runner, dataloader)
-        self.max_epochs, self.max_iters = max_epochs, max_epochs * len(dataloader)
+        self.max_epochs, self.max_iters = -(-max_iters // len(dataloader)), max_iters
         self.val_begin, self.val_interval = 1, val_interval
         self._epoch = self._iter = 0  # Runner.resume() sets them
 
@@ -32,9 +32,9 @@ class TrainLoop(BaseLoop):
     def run(self) -> torch.nn.Module:
         try:
             self.runner.call_hook("before_train")
-            while self._epoch < self.max_epochs:
+            while self._iter < self.max_iters:
                 self._run_epoch()
-                is_due = self._epoch % self.val_interval == 0 or self._epoch == self.max_epochs
+                is_due = self._epoch % self.val_interval == 0 or self._iter == self.max_iters
                 if self.runner.val_loop is not None and is_due:
                     self.runner.val_loop.run()
             self.runner.call_hook("after_train")
@@ -56,6 +56,8 @@ class TrainLoop(BaseLoop):
         self.runner.model.train()
         for index, samples in enumerate(self.dataloader, start=done):
             self._run_iter(index, samples)
+            if self._iter == self.max_iters:
+                break
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
 

@@ -1,6 +1,7 @@
 """Which parameters learn how fast, and how a step is made: groups, mixed precision, accumulation, clipping."""
 
-from collections.abc import Iterator, Mapping
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,7 +28,9 @@ def build_optimizer(recipe: Recipe, model: nn.Module) -> OptimWrapper:
     recipe.require("optimizer")
     arguments = dict(recipe.optimizer)  # type: ignore[arg-type]
     kind = arguments.pop("type")
-    groups = parameter_groups(model, recipe.lr_multipliers, lr=arguments.get("lr"))
+    if recipe.scale_lr:
+        arguments["lr"] = scaled_lr(recipe)
+    groups = parameter_groups(model, recipe.lr_multipliers, lr=arguments.get("lr"), no_decay=recipe.no_decay)
     options = {
         "optimizer": construct(kind, arguments, groups),
         "accumulative_counts": recipe.accumulate,
@@ -42,25 +45,55 @@ def build_optimizer(recipe: Recipe, model: nn.Module) -> OptimWrapper:
     return OptimWrapper(**options)
 
 
-def parameter_groups(model: nn.Module, multipliers: Mapping[str, float], *, lr: float | None) -> list[dict[str, Any]]:
+def scaled_lr(recipe: Recipe) -> float:
+    """The optimizer's rate for the recipe's batch size."""
+    lr = (recipe.optimizer or {}).get("lr")
+    if not isinstance(lr, int | float):
+        raise ConfigError(f"scale_lr needs optimizer.lr to be a number, got {lr!r}")
+    return lr * recipe.lr_factor
+
+
+def batch_size_note(recipe: Recipe) -> str | None:
+    """A line on what the batch size does to the learning rate, or what it may have to do; None when it is the recipe's own."""
+    images, base = recipe.step_size, recipe.base_batch_size
+    if recipe.scale_lr:
+        rate = scaled_lr(recipe)
+        return f"learning rate {rate / recipe.lr_factor:g} x {images}/{base} = {rate:g}, for {images} images a step"
+    if images != base:
+        return (
+            f"{images} images a step, the learning rate was chosen for {base}: scale_lr=True multiplies it by {images / base:g}"
+        )
+    return None
+
+
+def parameter_groups(
+    model: nn.Module, multipliers: Mapping[str, float], *, lr: float | None, no_decay: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Parameters with a gradient, the group with the unchanged rate first: its rate is the one that is logged.
 
     multipliers: first parts of parameter names ("backbone", "queries.detector") -> factor of `lr`; the longest that fits counts.
+    no_decay: parts of names anywhere in them ("norm"); such parameters have a group of their own, without weight decay.
     """
     if multipliers and not isinstance(lr, int | float):
         raise ConfigError(f"lr_multipliers need optimizer.lr to be a number, got {lr!r}")
     for prefix, factor in multipliers.items():
         if not isinstance(factor, int | float):
             raise ConfigError(f"lr_multipliers.{prefix}={factor!r}: must be a number")
-    groups: dict[str, list[nn.Parameter]] = {"": []} | {prefix: [] for prefix in multipliers}
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {
+        (prefix, decays): [] for prefix in ("", *multipliers) for decays in (True, False)
+    }
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             fitting = [prefix for prefix in multipliers if f"{name}.".startswith(f"{prefix}.")]
-            groups[max(fitting, key=len, default="")].append(parameter)
+            decays = not any(part in name for part in no_decay)
+            groups[max(fitting, key=len, default=""), decays].append(parameter)
     _check_prefixes(model, multipliers)
+    _check_parts(model, no_decay)
     return [
-        {"params": parameters} | ({"lr": lr * multipliers[prefix]} if prefix else {})  # type: ignore[operator]
-        for prefix, parameters in groups.items()
+        {"params": parameters}
+        | ({"lr": lr * multipliers[prefix]} if prefix else {})  # type: ignore[operator]
+        | ({} if decays else {"weight_decay": 0.0})
+        for (prefix, decays), parameters in groups.items()
         if parameters
     ]
 
@@ -73,3 +106,13 @@ def _check_prefixes(model: nn.Module, multipliers: Mapping[str, float]) -> None:
             raise ConfigError(
                 f"lr_multipliers: no parameter's name starts with {prefix!r}; the model's parts are {', '.join(parts)}"
             )
+
+
+def _check_parts(model: nn.Module, no_decay: Sequence[str]) -> None:
+    names = [name for name, _ in model.named_parameters()]
+    for part in no_decay:
+        if not any(part in name for name in names):
+            words = sorted({word for name in names for word in name.split(".") if not word.isdecimal()})
+            near = difflib.get_close_matches(part, words, n=3, cutoff=0.5)
+            hint = f"; the nearest are {', '.join(near)}" if near else f"; names are like {', '.join(names[:2])}"
+            raise ConfigError(f"no_decay: {part!r} is in no parameter's name{hint}")

@@ -9,6 +9,11 @@ from queryinst_vis.errors import UserError
 Spec = Mapping[str, Any]  # dict(type=Class, argument=...), which config.build() turns into an object
 
 
+_COUNTS = (
+    "epochs", "batch_size", "accumulate", "base_batch_size", "val_batch_size", "val_every", "log_every", "keep_checkpoints",
+)  # fmt: skip
+
+
 class RecipeError(UserError):
     """A setting that is missing or out of its range."""
 
@@ -34,12 +39,16 @@ class Recipe:
     group_by_shape: bool = True  # wide and tall images in different batches
 
     epochs: int = 12
+    iterations: int | None = None  # instead of epochs: how many in all; MultiStep.milestones are then iterations too
     batch_size: int = 16  # images per iteration over all processes
     accumulate: int = 1  # iterations whose gradients make one step
+    base_batch_size: int = 16  # images per step (batch_size x accumulate) that the learning rate was chosen for
+    scale_lr: bool = False  # times batch_size x accumulate / base_batch_size: the one switch for other batch sizes
     optimizer: Spec | None = None  # a torch optimizer without its parameters
     lr_multipliers: dict[str, float] = field(
         default_factory=dict
     )  # first parts of parameter names -> factor of the learning rate
+    no_decay: list[str] | tuple[str, ...] = ()  # parts of names of parameters without weight decay, e.g. ["norm", ".bias"]
     schedule: Spec | None = None  # one of training/schedule.py
     clip_norm: float | None = None  # L2 norm of all gradients
     amp: str | None = None  # "bf16" or "fp16"
@@ -50,12 +59,21 @@ class Recipe:
     val_every: int = 1  # epochs
     best_metric: str | None = None  # the metric's name whose highest value makes the best weights; by default the first
     log_every: int = 50  # iterations
-    checkpoint_every: int | None = None  # iterations; always at the end of an epoch as well
+    checkpoint_every: int | None = None  # iterations; always at the end of an epoch as well (by iterations: where val_every is)
     keep_checkpoints: int = 2  # newest ones kept
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate", "val_batch_size", "val_every", "log_every", "keep_checkpoints"):
+        for name in _COUNTS:
             self._check(name, lambda value: value >= 1, "a whole number from 1", int)
+        if self.iterations is not None:
+            self._check("iterations", lambda value: value >= 1, "a whole number from 1, or None to train by epochs", int)
+            multiple = f"a multiple of accumulate={self.accumulate}, so that the last step is a whole one"
+            self._check("iterations", lambda value: value % self.accumulate == 0, multiple, int)
+        if not isinstance(self.scale_lr, bool):
+            raise RecipeError(f"scale_lr={self.scale_lr!r}: must be True or False")
+        names = self.no_decay
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
+            raise RecipeError(f'no_decay={names!r}: must be a list of parts of parameter names, e.g. ["norm"]')
         self._check("num_workers", lambda value: value >= 0, "a whole number from 0", int)
         self._check("seed", lambda value: value >= 0, "a whole number from 0", int)
         self._check("amp", lambda value: value in (None, "bf16", "fp16"), "bf16, fp16 or None", (str, type(None)))
@@ -65,6 +83,20 @@ class Recipe:
             self._check("clip_norm", lambda value: value > 0, "a number above 0, or None", (int, float))
         if self.ema is not None:
             self._check("ema", lambda value: 0 < value < 1, "a decay between 0 and 1, or None", (int, float))
+
+    def num_iterations(self, iters_per_epoch: int) -> int:
+        """Iterations of the whole training."""
+        return self.iterations or self.epochs * iters_per_epoch
+
+    @property
+    def step_size(self) -> int:
+        """Images whose gradients make one step."""
+        return self.batch_size * self.accumulate
+
+    @property
+    def lr_factor(self) -> float:
+        """What the learning rate is multiplied by for the sake of the batch size."""
+        return self.step_size / self.base_batch_size if self.scale_lr else 1.0
 
     def _check(self, name: str, is_allowed: Any, allowed: str, kind: Any) -> None:
         value = getattr(self, name)

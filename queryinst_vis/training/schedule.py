@@ -1,4 +1,7 @@
-"""Learning rates over a training: linear warm-up, then steps or a half cosine (spec of QueryInst, "Optimisation")."""
+"""Learning rates over a training: linear warm-up, then steps or a half cosine (spec of QueryInst, "Optimisation").
+
+`iterations` below: the length of a training by iterations, None for one by epochs.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +14,10 @@ from queryinst_vis.errors import UserError
 
 @dataclass(kw_only=True)
 class MultiStep:
-    """Times `gamma` after each of these epochs; the first `warmup_iters` iterations rise from `warmup_start` of the rate."""
+    """Times `gamma` after each of these epochs, or iterations in a training by iterations.
+
+    The first `warmup_iters` iterations rise from `warmup_start` of the rate.
+    """
 
     milestones: Sequence[int]
     gamma: float = 0.1
@@ -20,12 +26,30 @@ class MultiStep:
 
     def __post_init__(self) -> None:
         if not isinstance(self.milestones, Sequence) or not all(isinstance(epoch, int) for epoch in self.milestones):
-            raise ValueError(f"milestones must be a list of epochs, got {self.milestones!r}")
+            raise ValueError(f"milestones must be a list of epochs (or iterations), got {self.milestones!r}")
 
-    def schedulers(self, optimizer: OptimWrapper, *, epochs: int, iters_per_epoch: int) -> list[_ParamScheduler]:
-        _check_warm_up(self.warmup_iters, epochs * iters_per_epoch)
-        steps = MultiStepLR(optimizer, milestones=list(self.milestones), gamma=self.gamma, end=epochs, by_epoch=True)
+    def schedulers(
+        self, optimizer: OptimWrapper, *, epochs: int, iters_per_epoch: int, iterations: int | None = None
+    ) -> list[_ParamScheduler]:
+        _check_warm_up(self.warmup_iters, iterations or epochs * iters_per_epoch)
+        if iterations is not None:
+            self._check_iterations()
+        steps = MultiStepLR(
+            optimizer,
+            milestones=list(self.milestones),
+            gamma=self.gamma,
+            end=iterations or epochs,
+            by_epoch=iterations is None,
+        )
         return [*_warm_up(optimizer, self.warmup_iters, self.warmup_start), steps]
+
+    def _check_iterations(self) -> None:
+        """Epochs that were taken for iterations would end the learning before it begins."""
+        if any(milestone < self.warmup_iters for milestone in self.milestones):
+            raise UserError(
+                f"schedule.milestones={list(self.milestones)}: in a training by iterations they are iterations, and these lie "
+                f"within the warm-up of {self.warmup_iters}"
+            )
 
 
 @dataclass(kw_only=True)
@@ -36,8 +60,10 @@ class Cosine:
     warmup_iters: int = 1000
     warmup_start: float = 0.001
 
-    def schedulers(self, optimizer: OptimWrapper, *, epochs: int, iters_per_epoch: int) -> list[_ParamScheduler]:
-        total = epochs * iters_per_epoch
+    def schedulers(
+        self, optimizer: OptimWrapper, *, epochs: int, iters_per_epoch: int, iterations: int | None = None
+    ) -> list[_ParamScheduler]:
+        total = iterations or epochs * iters_per_epoch
         _check_warm_up(self.warmup_iters, total)
         fall = CosineAnnealingLR(
             optimizer,

@@ -99,7 +99,7 @@ def test_the_work_dir_afterwards(train: Callable, tmp_path: Path, capsys: pytest
     assert json.loads((run / "best.json").read_text())["metric"] == "toy/score"
     assert json.loads((run / "config.json").read_text())["model"]["type"] == "toy_training.ToyModel"
     output = capsys.readouterr().out
-    assert "on cpu with 14 samples, 5 iterations an epoch; log in" in output
+    assert "on cpu with 14 samples, 5 iterations an epoch, 15 in all; log in" in output
     assert "epoch 1/3  iteration 2/15  loss" in output
     assert "lr 1.00e-03" in output  # the last epoch's: of the main parameters, not of the backbone
     assert max(len(line) for line in output.splitlines() if str(run) not in line) <= 120
@@ -180,7 +180,7 @@ def test_a_damaged_image_is_one_line(toy_config: Path, tmp_path: Path, workers: 
         (["lr_multipliers.bakbone=2.0"], "no key 'bakbone'; the nearest is 'backbone'"),
         (["lr_multipliers.backbone=x"], "lr_multipliers.backbone='x': must be a number"),
         (["optimizer.lr=x"], "lr_multipliers need optimizer.lr to be a number, got 'x'"),
-        (["schedule.milestones=2"], "MultiStep: milestones must be a list of epochs, got 2"),
+        (["schedule.milestones=2"], "MultiStep: milestones must be a list of epochs (or iterations), got 2"),
         (["model.dropout=x"], "ToyModel: "),
         (["load_from=/nowhere/weights.safetensors"], "/nowhere/weights.safetensors"),
         (["best_metric=toy/scores"], "best_metric='toy/scores': the validation gave toy/score, toy/images"),

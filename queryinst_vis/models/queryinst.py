@@ -283,7 +283,7 @@ class QueryInst(ImageModel):
         objects: Sequence[Targets],
         masks: Sequence[Tensor | None],
     ) -> Tensor:
-        """Loss of the queries matched with objects that have masks; with none, zero times the head's parameters."""
+        """Loss of the queries matched with objects that have masks; with none, zero times all that a mask is made of."""
         head = self.mask_heads[head_index]
         image, query, label, mask_targets = [], [], [], []
         for i, (match, t, canvas) in enumerate(zip(matches, objects, masks, strict=True)):
@@ -296,7 +296,7 @@ class QueryInst(ImageModel):
             label.append(t.labels[rows])
             mask_targets.append(crop_masks(canvas, rows, state.boxes[i, queries].detach().float(), head.mask_size))
         if not image:
-            unused = sum(0.0 * parameter.sum() for parameter in head.parameters())
+            unused = sum(0.0 * tensor.sum() for tensor in (*head.parameters(), state.mask_embeds))
             return unused + self.criterion.mask_loss(state.boxes.new_zeros((0, 1, 1)), state.boxes.new_zeros((0, 1, 1)))
         image, query = torch.cat(image), torch.cat(query)
         roi_features = pool_rois(pyramid, self.strides, state.boxes[image, query].detach(), image, head.roi_size)

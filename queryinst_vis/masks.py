@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from queryinst_vis.ops import rle as rle_ops
+from queryinst_vis.ops.boxes import flip_boxes
 from queryinst_vis.ops.paste import paste_window
 
 
@@ -44,6 +45,8 @@ class Masks(Protocol):
     def boxes(self) -> Tensor: ...
 
     def iou(self, other: "Masks") -> Tensor: ...
+
+    def flipped(self) -> Self: ...
 
     def to(self, device: torch.device | str) -> Self: ...
 
@@ -108,6 +111,11 @@ class RoiMasks(_WindowedMasks):
     def to(self, device: torch.device | str) -> "RoiMasks":
         return RoiMasks(self.probabilities.to(device), self.roi_boxes.to(device), self.image_hw, self.threshold)
 
+    def flipped(self) -> "RoiMasks":
+        """The masks of the image mirrored left to right; nothing becomes dense."""
+        boxes = flip_boxes(self.roi_boxes, self.image_hw[1])
+        return RoiMasks(self.probabilities.flip(-1), boxes, self.image_hw, self.threshold)
+
     def windows(self) -> Iterator[Window]:
         probabilities, boxes = self.probabilities.cpu(), self.roi_boxes.cpu()
         for probability, box in zip(probabilities, boxes, strict=True):
@@ -157,6 +165,10 @@ class BitMasks(_WindowedMasks):
 
     def to(self, device: torch.device | str) -> "BitMasks":
         return BitMasks(self.tensor.to(device))
+
+    def flipped(self) -> "BitMasks":
+        """The masks of the image mirrored left to right."""
+        return BitMasks(self.tensor.flip(-1))
 
     def windows(self) -> Iterator[Window]:
         for bitmap in self.tensor.cpu().numpy():

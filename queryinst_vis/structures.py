@@ -4,7 +4,7 @@ Dimension letters: N predictions, M targets, C classes, D embedding size, B imag
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from queryinst_vis.masks import BitMasks, Masks
+from queryinst_vis.ops.boxes import flip_boxes
 from queryinst_vis.ops.rle import RLE
 
 
@@ -122,6 +123,11 @@ class Instances(_ShapeRepr):
     def to(self, device: torch.device | str) -> "Instances":
         rows = {name: value.to(device) for name in self._row_fields() if (value := getattr(self, name)) is not None}
         return Instances(self.image_hw, **rows)
+
+    def flipped(self) -> "Instances":
+        """The same in the image mirrored left to right."""
+        masks = None if self.masks is None else self.masks.flipped()
+        return replace(self, boxes=flip_boxes(self.boxes, self.image_hw[1]), masks=masks)
 
     @classmethod
     def cat(cls, parts: Sequence["Instances"]) -> "Instances":

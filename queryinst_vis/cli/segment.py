@@ -12,6 +12,7 @@ import numpy as np
 from queryinst_vis.cli.model_options import add_model_arguments, labels_of, load
 from queryinst_vis.cli.progress import progress_bar
 from queryinst_vis.cli.stopping import stop_on_signal
+from queryinst_vis.cli.view_options import add_view_arguments, with_views
 from queryinst_vis.detections import DetectionLog
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.base import ImageModel
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="detections (default: NAME_segmented.json here)")
     parser.add_argument("--overwrite", action="store_true", help="replace output files that exist")
     add_model_arguments(parser)
+    add_view_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     first = next(frames, None)
     if first is None:
         raise ImageError(left_out[0] if len(paths) == 1 else f"none of the {len(paths)} pictures in {args.input} can be decoded")
-    model = load(args)
+    model = with_views(load(args), args)
     labels = labels_of(args.classes, model.info.classes)
     if args.input.is_dir():
         output.mkdir(exist_ok=True)

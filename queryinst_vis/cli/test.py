@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from queryinst_vis.cli.progress import progress_bar
+from queryinst_vis.cli.view_options import add_view_arguments, with_views
 from queryinst_vis.config import load_config
 
 
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format-only", action="store_true", help="write the detections (default OUTPUT: the name of WEIGHTS), measure nothing"
     )
+    add_view_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
 
 
@@ -41,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     check_measured_classes(model.info.classes, evaluator)
     model.to(select_device(args.device))
     tracker = build_tracker_of(recipe, model)
+    model = with_views(model, args)
     with progress_bar("batches", len(loader), unit="a second") as advance:
         metrics = evaluate(model, loader, evaluator, tracker=tracker, on_batch=advance)
     print(_table(metrics))

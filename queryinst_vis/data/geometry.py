@@ -13,16 +13,14 @@ from torch import Tensor
 
 from queryinst_vis.data.sample import Sample
 from queryinst_vis.masks import BitMasks
-from queryinst_vis.ops.boxes import box_area, clip_boxes
+from queryinst_vis.ops.boxes import box_area, clip_boxes, flip_boxes
 from queryinst_vis.ops.resize import resize_image
 from queryinst_vis.structures import Targets
 
 
 def flip(sample: Sample) -> Sample:
     """Mirror left and right."""
-    width = sample.image_hw[1]
-    x1, y1, x2, y2 = sample.targets.boxes.unbind(-1)
-    boxes = torch.stack([width - x2, y1, width - x1, y2], dim=-1)
+    boxes = flip_boxes(sample.targets.boxes, sample.image_hw[1])
     return replace(sample, image=sample.image.flip(-1), targets=_moved(sample.targets, boxes, lambda bitmaps: bitmaps.flip(-1)))
 
 

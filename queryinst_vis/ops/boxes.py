@@ -82,3 +82,9 @@ def clip_boxes(boxes: Tensor, image_hw: tuple[int, int]) -> Tensor:
         ],
         dim=-1,
     )
+
+
+def flip_boxes(boxes: Tensor, width: float) -> Tensor:
+    """Mirror [..., 4] xyxy left to right in an image of that width."""
+    left, top, right, bottom = boxes.unbind(-1)
+    return torch.stack([width - right, top, width - left, bottom], dim=-1)

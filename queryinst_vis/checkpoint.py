@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from queryinst_vis.config import build, build_from_json, load_config
-from queryinst_vis.conversion import to_our_names
+from queryinst_vis.conversion import summary, to_our_names
 from queryinst_vis.data.classes import COCO
 from queryinst_vis.device import select_device
 from queryinst_vis.errors import UserError
-from queryinst_vis.load_report import LoadReport, summary
+from queryinst_vis.load_report import LoadReport, explain_mismatch, fresh_layers
 from queryinst_vis.model_zoo import DEFAULT, PUBLISHED, weights_path
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.safe_load import CheckpointError, first_line
@@ -110,7 +110,7 @@ def _load_tensors(model: nn.Module, source: str, tensors: dict[str, Tensor], *, 
     with torch.no_grad():
         for name in report.matched:
             own[name].copy_(tensors[name])
-    return dataclasses.replace(report, notes=notes)
+    return dataclasses.replace(report, notes=(*notes, *fresh_layers(report.mismatched)))
 
 
 def _fit(model: nn.Module, tensors: dict[str, Tensor]) -> tuple[str, ...]:
@@ -132,9 +132,7 @@ def _checked_report(
     """CheckpointError: a shape differs unasked, or nothing matches."""
     report = _compare(source, dialect, tensors, model.state_dict())
     if report.mismatched and not allow_shape_mismatch:
-        raise CheckpointError(
-            f"{source}: shapes differ (allow_shape_mismatch keeps the model's own): {report.mismatch_summary()}"
-        )
+        raise CheckpointError(explain_mismatch(source, report.mismatched))
     if not report.matched:
         raise CheckpointError(f"{source}: nothing in it fits this model; its tensors are {summary(tensors) or 'none'}")
     return report

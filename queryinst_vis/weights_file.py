@@ -1,13 +1,15 @@
 """Weights files on disk. Ours are safetensors that describe themselves, by a JSON text `queryinst_vis` in the metadata:
 
-version: 1. architecture: registered names and numbers that build the model, preprocessing included. info: fields of ModelInfo.
+version: 1. architecture: registered names and numbers that build the model, preprocessing included, or null. info: fields of
+ModelInfo.
 One text and not several, because safetensors writes metadata in random order and the same model shall give the same file.
 """
 
 import dataclasses
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,18 +44,39 @@ def read_weights(path: Path) -> WeightsFile:
     return WeightsFile(dict(state), None, ModelInfo(classes=_classes_in(content.get("meta"))))
 
 
-def write_weights(path: Path, tensors: dict[str, Tensor], architecture: dict[str, Any], info: ModelInfo) -> None:
-    """Write a file of ours: it appears whole or not at all. Raises CheckpointError when it cannot be written."""
+def write_weights(path: Path, tensors: dict[str, Tensor], architecture: dict[str, Any] | None, info: ModelInfo) -> None:
+    """Write a safetensors file of ours: it appears whole or not at all.
+
+    architecture: as `describe` gives it; None if it is not known. Raises CheckpointError when the file cannot be written.
+    """
     description = {"version": _VERSION, "architecture": architecture, "info": dataclasses.asdict(info)}
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
+    with _whole_file(path) as part:
         part.touch()
         permissions = part.stat().st_mode
         save_file(tensors, part, {_METADATA_KEY: json.dumps(description)})
         part.chmod(permissions)  # safetensors makes files that nobody else can read
+
+
+def write_checkpoint(path: Path, tensors: dict[str, Tensor], classes: Sequence[str]) -> None:
+    """Write a torch checkpoint (`.pth`) that torch and mmdetection open: state_dict, and meta with the classes if there are any.
+
+    It appears whole or not at all. Raises CheckpointError when it cannot be written.
+    """
+    names = tuple(classes)
+    meta = {"CLASSES": names, "dataset_meta": {"classes": names}} if names else {}  # mmdetection 2.x and 3.x
+    with _whole_file(path) as part:
+        torch.save({"meta": meta, "state_dict": tensors}, part)
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[Path]:
+    """Where to write a file that gets its name when the block is left without an error."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        yield part
         part.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"cannot write {path}: {error}") from error
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch says RuntimeError of a full disk
+        raise CheckpointError(f"cannot write {path}: {first_line(error)}") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -71,9 +94,9 @@ def _read_safetensors(path: Path) -> WeightsFile:
         return WeightsFile(tensors, None, ModelInfo())
     try:
         description = json.loads(metadata[_METADATA_KEY])
-        version, architecture, info = description["version"], dict(description["architecture"]), description["info"]
+        version, architecture, info = description["version"], description["architecture"], description["info"]
         if version == _VERSION:
-            return WeightsFile(tensors, architecture, _model_info(info))
+            return WeightsFile(tensors, None if architecture is None else dict(architecture), _model_info(info))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its description of the model is not understood ({first_line(error)})") from error
     raise CheckpointError(f"{path}: has format version {version!r}, this package reads {_VERSION}; a newer one may read it")

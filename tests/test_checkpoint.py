@@ -329,13 +329,36 @@ def test_other_shapes_are_an_error_unless_asked_for(model):
     other = _build(num_classes=1, num_queries=5)
     before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
     message = _one_line(CheckpointError, load_weights, other, model.state_dict())
-    assert "queries.boxes [3, 4] instead of [5, 4]" in message
+    assert message == (
+        "state dict knows 2 classes, the model has 1; it has 3 initial queries, the model 5: take the config that it was trained "
+        "with, or train on: allow_shape_mismatch=True starts the class layers fresh (stages.*.fc_cls, mask_heads.*.logits) and "
+        "starts the queries fresh"
+    )
     assert all(torch.equal(before[name], tensor) for name, tensor in other.state_dict().items())
     report = load_weights(other, model.state_dict(), allow_shape_mismatch=True)
     changed = {"queries.boxes", "queries.embeds", "stages.0.fc_cls.weight", "stages.0.fc_cls.bias"}
     assert set(report.mismatched) == changed | {"mask_heads.0.logits.weight", "mask_heads.0.logits.bias"}
+    assert report.notes == (
+        "class layers start fresh, 1 instead of 2 classes: stages.*.fc_cls, mask_heads.*.logits",
+        "initial queries start fresh, 5 instead of 3",
+    )
     assert torch.equal(other.queries.boxes, before["queries.boxes"])
     assert torch.equal(other.fpn.lateral[0].weight, model.fpn.lateral[0].weight)
+
+
+def test_file_of_another_class_count_says_so(saved):
+    """Also of a file with a config, and with more queries, of which some can be chosen."""
+    message = _one_line(CheckpointError, load_weights, _build(num_classes=1), saved)
+    assert message.startswith("model.safetensors knows 2 classes, the model has 1: take the config")
+    assert "queries" not in message
+    message = _one_line(CheckpointError, load_weights, _build(num_queries=2), saved)
+    assert message.startswith("model.safetensors has 3 initial queries, the model 2: ")
+    assert message.endswith("allow_shape_mismatch=True chooses 2 of them")
+    other = {name: t[:, :1] if name.endswith("ffn.0.weight") else t for name, t in _build().state_dict().items()}
+    message = _one_line(CheckpointError, load_weights, _build(num_classes=1), other)
+    assert message.endswith(
+        "(stages.*.fc_cls, mask_heads.*.logits); of another shape are also stages.*.ffn.*.weight [16, 1] instead of [16, 16]"
+    )
 
 
 @pytest.mark.parametrize("state", [{}, {"a": torch.zeros(1)}])

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from queryinst_vis.conversion import to_our_names
+from queryinst_vis.conversion import from_our_names, to_our_names
 from queryinst_vis.models.mask_heads import MaskHead
 
 
@@ -65,3 +65,26 @@ def test_every_name_of_a_model():
 def test_bias_without_batch_norm_is_left_over():
     _, ours = to_our_names({"roi_head.mask_head.0.convs.0.conv.bias": torch.zeros(2)})
     assert list(ours) == ["mask_heads.0.convs.0.0.bias"]
+
+
+def test_way_back_computes_the_same():
+    """A bias of zero: their model gives the maps that ours gives."""
+    head = _with_random_statistics(MaskHead(3, embed_dim=8, dynamic_dim=2, num_convs=2).double())
+    state = {f"mask_heads.0.{name}": tensor for name, tensor in head.state_dict().items()}
+    state |= {"stages.0.fc_cls.bias": torch.zeros(3)}
+    theirs = from_our_names(state, "hustvl")
+    original = _Original(8, 2).double().eval()
+    prefix = "roi_head.mask_head.0."
+    original.load_state_dict({n.removeprefix(prefix): t for n, t in theirs.items() if n.startswith(f"{prefix}convs.")})
+    x = torch.rand(2, 8, 5, 5, dtype=torch.float64)
+    with torch.no_grad():
+        assert torch.equal(original(x), head.convs(x))
+    assert all(theirs[f"{prefix}convs.{k}.conv.bias"].dtype == torch.float64 for k in range(2))
+
+
+def test_bias_of_another_shape_is_left_over():
+    state = {
+        "roi_head.mask_head.0.convs.0.conv.bias": torch.zeros(2),
+        "roi_head.mask_head.0.convs.0.bn.running_mean": torch.zeros(3),
+    }
+    assert to_our_names(state)[1].keys() == {"mask_heads.0.convs.0.0.bias", "mask_heads.0.convs.0.1.running_mean"}

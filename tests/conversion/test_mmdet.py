@@ -1,4 +1,4 @@
-"""Every name of the reference's state dict has its place in our model, and no other."""
+"""Every name of the reference's state dict has its place in our model, and no other; and back, with every shape."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from queryinst_vis.checkpoint import load_weights
+from queryinst_vis.conversion import from_our_names, to_our_names
 from queryinst_vis.models.backbones import ResNet
 from queryinst_vis.models.queries import LearnedQueries
 from queryinst_vis.models.queryinst import QueryInst
@@ -19,12 +20,24 @@ def _reference_state(path: Path) -> dict[str, torch.Tensor]:
         return {name: torch.empty(shape) for name, shape in json.loads(path.read_text())["state_dict"].items()}
 
 
+def _shapes(state: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items()}
+
+
 def _check(model: QueryInst, state: dict[str, torch.Tensor], *, count: int) -> None:
     report = load_weights(model, state)
     assert report.dialect == "mmdetection"
     assert report.is_complete
     assert not report.left_over
     assert len(report.matched) == len(model.state_dict()) == len(state) == count
+    expected = {name.removeprefix("module."): shape for name, shape in _shapes(state).items()}
+    assert _shapes(from_our_names(model.state_dict(), "mmdet")) == expected
+    assert _shapes(from_our_names(to_our_names(state)[1], "mmdet")) == expected
+    original = _shapes(from_our_names(model.state_dict(), "hustvl"))
+    added = {name: original.pop(name) for name in list(original) if name.endswith(".conv.bias") and ".convs." in name}
+    mask_heads = [name for name in added if name.startswith("roi_head.mask_head.")]
+    assert len(added) == len(mask_heads) == 4 * len(model.stages)
+    assert original == expected
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])

@@ -1,6 +1,6 @@
 """Image models. Importing this package registers all of them."""
 
-from queryinst_vis.models.backbones import ResNet, ShuffleNetV2
+from queryinst_vis.models.backbones import ResNet, ShuffleNetV2, Swin
 from queryinst_vis.models.base import ImageModel, ModelInfo, Preprocess
 from queryinst_vis.models.criterion import QueryCriterion
 from queryinst_vis.models.dense_queries import DenseQueries
@@ -18,6 +18,7 @@ __all__ = [
     "QueryInst",
     "ResNet",
     "ShuffleNetV2",
+    "Swin",
     "TrackContrast",
     "TrackCrossEntropy",
     "TrackHead",

@@ -2,5 +2,6 @@
 
 from queryinst_vis.models.backbones.resnet import ResNet
 from queryinst_vis.models.backbones.shufflenet import ShuffleNetV2
+from queryinst_vis.models.backbones.swin import Swin
 
-__all__ = ["ResNet", "ShuffleNetV2"]
+__all__ = ["ResNet", "ShuffleNetV2", "Swin"]

@@ -34,12 +34,15 @@ from queryinst_vis.registry import TRACKERS, available
 from queryinst_vis.safe_load import safe_load
 from queryinst_vis.trackers import Tracker, build_tracker
 from queryinst_vis.training.checkpoints import Checkpoints, ExportWeights, checkpoints
+from queryinst_vis.training.classes import check_dataset_classes, check_measured_classes, check_model_classes, check_same
+from queryinst_vis.training.data_notes import data_notes
 from queryinst_vis.training.ema import AveragedWeights
 from queryinst_vis.training.hooks import Console, StopAtNonFiniteLoss
 from queryinst_vis.training.loops import EvaluationLoop, TrainLoop
 from queryinst_vis.training.model import TrainingModel
 from queryinst_vis.training.optimizer import batch_size_note, build_optimizer
 from queryinst_vis.training.recipe import Recipe
+from queryinst_vis.training.starting_weights import load_starting_weights
 from queryinst_vis.weights_file import read_weights
 
 
@@ -87,6 +90,8 @@ def build_runner(
     device, rank, world_size = _join_processes()
     loader = _train_loader(recipe, rank=rank, world_size=world_size)
     model = build_model(recipe, classes=getattr(loader.dataset, "classes", ()))
+    check_dataset_classes("train_dataset", loader.dataset, model.info.classes)
+    notes = [note for note in (batch_size_note(recipe), *data_notes(loader.dataset, model)) if note]
     optimizer = build_optimizer(recipe, model.to(device))
     schedule = build(recipe.schedule)
     averaged = AveragedWeights(recipe.ema, accumulate=recipe.accumulate) if recipe.ema else None
@@ -101,7 +106,7 @@ def build_runner(
         ),
         **_validation(recipe, model, rank=rank, world_size=world_size),
         default_hooks={"logger": LoggerHook(interval=recipe.log_every), "sampler_seed": None, "checkpoint": None},
-        custom_hooks=_hooks(recipe, work_dir, averaged, _checkpoints(recipe, work_dir, len(loader), stop_asked)),
+        custom_hooks=_hooks(recipe, work_dir, averaged, _checkpoints(recipe, work_dir, len(loader), stop_asked), notes),
         load_from=newest and str(newest),
         resume=newest is not None,
         launcher="pytorch" if world_size > 1 else "none",
@@ -132,10 +137,11 @@ def build_model(recipe: Recipe, *, classes: Sequence[str] = ()) -> ImageModel:
     if recipe.info:
         model.info = build(recipe.info)
     model.info.classes = tuple(model.info.classes or classes or recipe.classes)
-    _check_info(model)
+    check_model_classes(model, recipe.classes)
+    _check_similarity(model)
     sources = [recipe.load_from] if isinstance(recipe.load_from, str) else recipe.load_from or []
     for source in sources:
-        report = load_weights(model, source, allow_shape_mismatch=recipe.allow_shape_mismatch)
+        report = load_starting_weights(model, source, allow_shape_mismatch=recipe.allow_shape_mismatch)
         if is_main_process():
             print(report)
     return model
@@ -146,8 +152,7 @@ def build_trained_model(recipe: Recipe, weights: str | Path) -> ImageModel:
     model = build_model(replace(recipe, load_from=None))
     trained = read_weights(weights_path(weights)).info.classes
     model.info.classes = model.info.classes or trained
-    if trained and trained != model.info.classes:
-        raise UserError(f"{weights} was trained on {_listed(trained)}; the config's classes are {_listed(model.info.classes)}")
+    check_same(f"the classes of {weights}", trained, "the config's", model.info.classes)
     report = load_weights(model, weights)
     if not report.is_complete:
         raise UserError(f"{weights} does not hold all of the config's model: {' '.join(str(report).split())}")
@@ -163,28 +168,13 @@ def build_tracker_of(recipe: Recipe, model: ImageModel) -> Tracker:
     return build_tracker(str(name), score_threshold=threshold, similarity=model.info.similarity, **settings)
 
 
-def _check_info(model: ImageModel) -> None:
-    count, names = getattr(model, "num_classes", None), model.info.classes
-    if names and count is not None and count != len(names):
-        raise UserError(f"model.num_classes={count}, but the classes are {_listed(names)}")
+def _check_similarity(model: ImageModel) -> None:
     head = getattr(model, "track_head", None)
     if head is not None and head.criterion.similarity != model.info.similarity:
         raise UserError(
             f"info.similarity={model.info.similarity!r}, but the track_head's embeddings are made for "
             f"{head.criterion.similarity!r}"
         )
-
-
-def check_measured_classes(names: Sequence[str], evaluator: Evaluator) -> None:
-    """Raises UserError when a metric takes a model's labels for other classes than `names`, those it was trained on."""
-    for metric in evaluator.metrics:
-        measured = getattr(metric, "classes", ())
-        if names and measured and tuple(names) != tuple(measured):
-            raise UserError(f"the model was trained on {_listed(names)}, val_metric.classes are {_listed(measured)}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f", ... ({len(names)} classes)" if len(names) > 5 else "")
 
 
 def build_dataset(specs: Any) -> Dataset:
@@ -224,15 +214,16 @@ def _validation(recipe: Recipe, model: ImageModel, *, rank: int, world_size: int
     if not recipe.val_dataset:
         return {}
     loader, evaluator = validation_parts(recipe, rank=rank, world_size=world_size)
+    check_dataset_classes("val_dataset", loader.dataset, model.info.classes)
     check_measured_classes(model.info.classes, evaluator)
     return {"val_dataloader": loader, "val_cfg": {"type": EvaluationLoop}, "val_evaluator": evaluator}
 
 
-def _hooks(recipe: Recipe, work_dir: Path, averaged: AveragedWeights | None, saving: Checkpoints) -> list:
+def _hooks(recipe: Recipe, work_dir: Path, averaged: AveragedWeights | None, saving: Checkpoints, notes: Sequence[str]) -> list:
     return [
         StopAtNonFiniteLoss(),
         *([averaged] if averaged else []),
-        Console(recipe.log_every, [note] if (note := batch_size_note(recipe)) else []),
+        Console(recipe.log_every, notes),
         saving,
         ExportWeights(work_dir, metric=recipe.best_metric, averaged=averaged),
     ]

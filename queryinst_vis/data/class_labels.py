@@ -8,6 +8,8 @@ from torch import Tensor
 
 from queryinst_vis.data.json_tables import DatasetError, Rows
 
+_MAX_NAMES = 20
+
 
 def class_names(names: Sequence[str]) -> tuple[str, ...]:
     """The same names, checked: a list of different texts, else DatasetError."""
@@ -30,9 +32,16 @@ def labels_by_category(
     """Category id -> label, of the categories that are among the classes. DatasetError: a required class is no category."""
     names = {category["name"] for category in categories}
     missing = [wanted for wanted in required if wanted not in names]
+    if missing and len(missing) == len(required):
+        raise DatasetError(f"{name}: has none of the classes {_few(required)}; its categories are {_few(sorted(names))}")
     if missing:
         raise DatasetError(f"{name}: has no category {missing[0]!r}, only {sorted(names)}{remedy}")
     return {c["id"]: list(classes).index(c["name"]) for c in categories if c["name"] in classes}
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f", ... ({len(names)} in all)" if len(names) > _MAX_NAMES else ""
+    return (", ".join(map(repr, names[:_MAX_NAMES])) or "none") + more
 
 
 def annotated_flags(names: Sequence[str] | None, classes: tuple[str, ...]) -> Tensor | None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,9 @@ from queryinst_vis.data.annotation_table import AnnotationTable
 from queryinst_vis.data.class_labels import annotated_flags, class_names, labels_by_category
 from queryinst_vis.data.coco_json import DatasetError, read_coco
 from queryinst_vis.data.image_file import check_image_folder, read_image
+from queryinst_vis.data.json_tables import Rows
 from queryinst_vis.data.loading import SampleKey
+from queryinst_vis.data.remarks import training_remarks
 from queryinst_vis.data.sample import Sample
 from queryinst_vis.data.transforms import Transform, augment
 from queryinst_vis.registry import DATASETS
@@ -27,7 +28,9 @@ class CocoDataset(Dataset[Sample]):
 
     annotations: JSON file; images: the folder its file names are relative to; classes: names in label order (categories of other
     names are left out); annotated_classes: those that were labelled in these images, None for all: the others are not background.
-    training: leave out images with a side below 32 pixels or without any annotation of the classes.
+    training: leave out images with a side below 32 pixels or without any annotation of the classes; keep_empty: but keep the
+    latter, to be learned as background.
+    remarks: of a training set, lines on what may not have been meant.
     Raises DatasetError when the file or the folder is unusable, or when no image is left.
     """
 
@@ -40,6 +43,7 @@ class CocoDataset(Dataset[Sample]):
         transforms: Sequence[Transform] = (),
         annotated_classes: Sequence[str] | None = None,
         training: bool = False,
+        keep_empty: bool = False,
     ) -> None:
         self.annotations_path = Path(annotations)
         self.image_folder = check_image_folder(images)
@@ -54,7 +58,7 @@ class CocoDataset(Dataset[Sample]):
             name=str(self.annotations_path),
             remedy="; name the classes it does label as `annotated_classes`",
         )
-        self._load(content, labels, training)
+        self._load(content, labels, training=training, keep_empty=keep_empty)
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -68,6 +72,11 @@ class CocoDataset(Dataset[Sample]):
     def aspect_ratios(self) -> np.ndarray:
         """float [I], width / height of each image."""
         return self.image_hws[:, 1] / self.image_hws[:, 0]
+
+    @property
+    def object_counts(self) -> np.ndarray:
+        """int64 [I], objects of the classes in each image, crowd regions not counted."""
+        return self._table.num_objects()
 
     def load(self, index: int) -> Sample:
         """The sample as the file has it, before any transform."""
@@ -84,15 +93,23 @@ class CocoDataset(Dataset[Sample]):
             file_name=self.file_names[index],
         )
 
-    def _load(self, content: dict[str, list[dict[str, Any]]], labels: dict[int, int], training: bool) -> None:
-        by_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
+    def _load(self, content: dict[str, Rows], labels: dict[int, int], *, training: bool, keep_empty: bool) -> None:
+        by_image: dict[int, Rows] = {image["id"]: [] for image in content["images"]}
         for annotation in content["annotations"]:
             if annotation["category_id"] in labels:
                 by_image[annotation["image_id"]].append(annotation)
-        images = content["images"]
+        images, self.remarks = content["images"], []
         if training:
-            images = [i for i in images if by_image[i["id"]] and min(i["width"], i["height"]) >= MIN_SIDE]
-        if not images:
+            self.remarks = training_remarks(
+                content,
+                self.classes,
+                annotated=self._annotated_names(),
+                name=str(self.annotations_path),
+                num_empty=sum(not by_image[image["id"]] for image in images),
+                keep_empty=keep_empty,
+            )
+            images = [i for i in images if min(i["width"], i["height"]) >= MIN_SIDE and (keep_empty or by_image[i["id"]])]
+        if not images or (training and not any(by_image[image["id"]] for image in images)):
             raise DatasetError(f"{self.annotations_path}: no image of at least {MIN_SIDE} pixels shows any of the classes")
         self.image_ids = np.array([image["id"] for image in images], dtype=np.int64)
         self.image_hws = np.array([(image["height"], image["width"]) for image in images], dtype=np.int64)  # [I, 2]
@@ -100,3 +117,8 @@ class CocoDataset(Dataset[Sample]):
         groups = [by_image[image["id"]] for image in images]
         places = (f"image {image_id}" for image_id in self.image_ids)
         self._table = AnnotationTable.pack(groups, self.image_hws, labels, name=str(self.annotations_path), places=places)
+
+    def _annotated_names(self) -> list[str]:
+        """The classes that were labelled."""
+        flags = self.annotated_classes
+        return [name for index, name in enumerate(self.classes) if flags is None or flags[index]]

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import nms
 
+from queryinst_vis.models.class_map import ClassMap
 from queryinst_vis.models.queries import InitialQueries
 from queryinst_vis.registry import MODELS
 
@@ -67,7 +68,9 @@ class DenseQueries(nn.Module):
 
     A cell's score is its largest class probability; the `num_candidates` best are thinned by class-agnostic NMS (suppressed ones
     follow the others, so there are always Q). num_queries may be changed at any time. frozen: the detector's parameters have no
-    gradient. in_channels: of the backbone's last three maps, strides 8, 16, 32.
+    gradient. in_channels: of the backbone's last three maps, strides 8, 16, 32. classes: names of the model's classes when they
+    are not the detector's; the detector keeps its own `num_classes`, whose names are `detector_classes`, and a ClassMap makes
+    the priors; cells that it takes for one of the classes become queries too.
     """
 
     has_priors = True
@@ -86,8 +89,14 @@ class DenseQueries(nn.Module):
         nms_threshold: float = 0.7,
         frozen: bool = True,
         backbone: nn.Module | None = None,
+        classes: Sequence[str] | None = None,
+        detector_classes: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        if classes is not None and len(detector_classes) != num_classes:
+            raise ValueError(
+                f"detector_classes must name the detector's {num_classes} classes, got {len(detector_classes)} names"
+            )
         self.num_queries, self.num_classes = num_queries, num_classes
         self.num_training_queries = num_training_queries or num_queries
         self.num_candidates, self.nms_threshold = num_candidates, nms_threshold
@@ -102,6 +111,7 @@ class DenseQueries(nn.Module):
             nn.Linear(2 * embed_dim, embed_dim),
             nn.LayerNorm(embed_dim),
         )
+        self.class_map = None if classes is None else ClassMap(detector_classes, classes)
 
     def forward(self, images: Tensor, features: Sequence[Tensor], image_hw: Tensor) -> InitialQueries:
         """images: [B, 3, H, W]; features: the model's maps, strides 8, 16, 32 last; image_hw: float [B, 2], without padding."""
@@ -112,7 +122,7 @@ class DenseQueries(nn.Module):
         logits, boxes, contents = (x.gather(1, chosen[..., None].expand(-1, -1, x.shape[-1])) for x in cells)
         whwh = image_hw.flip(1).repeat(1, 2)[:, None]
         embeds = self.content(torch.cat([contents, logits, 4 * boxes / whwh - 2], dim=-1))
-        return InitialQueries(boxes, embeds, logits)
+        return InitialQueries(boxes, embeds, logits if self.class_map is None else self.class_map(logits))
 
     def detect(self, features: Sequence[Tensor]) -> Cells:
         """The dense detector itself on maps of strides 8, 16, 32."""
@@ -127,7 +137,8 @@ class DenseQueries(nn.Module):
     def choose(self, cells: Cells) -> Tensor:
         """int64 [B, Q], the cells that become queries, best first; fewer than Q when the image has fewer cells."""
         num_queries = self.num_training_queries if self.training else self.num_queries
-        scores, candidates = cells.logits.amax(-1).topk(min(self.num_candidates, cells.logits.shape[1]), dim=1)
+        logits = cells.logits if self.class_map is None else torch.cat([cells.logits, self.class_map(cells.logits)], dim=-1)
+        scores, candidates = logits.amax(-1).topk(min(self.num_candidates, logits.shape[1]), dim=1)
         chosen = []
         for image_scores, image_candidates, boxes in zip(scores, candidates, cells.boxes, strict=True):
             kept = nms(boxes[image_candidates].float(), image_scores.float(), self.nms_threshold)

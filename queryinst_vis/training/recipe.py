@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from queryinst_vis.errors import UserError
@@ -12,6 +13,11 @@ Spec = Mapping[str, Any]  # dict(type=Class, argument=...), which config.build()
 _COUNTS = (
     "epochs", "batch_size", "accumulate", "base_batch_size", "val_batch_size", "val_every", "log_every", "keep_checkpoints",
 )  # fmt: skip
+_SWITCHES = ("allow_shape_mismatch", "group_by_shape", "scale_lr")
+_SPECS = {  # settings that build objects -> may there be several
+    "model": False, "info": False, "train_dataset": True, "val_dataset": True, "val_metric": True,
+    "tracker": False, "optimizer": False, "schedule": False,
+}  # fmt: skip
 
 
 class RecipeError(UserError):
@@ -63,14 +69,16 @@ class Recipe:
     keep_checkpoints: int = 2  # newest ones kept
 
     def __post_init__(self) -> None:
+        self._check_specs()
         for name in _COUNTS:
             self._check(name, lambda value: value >= 1, "a whole number from 1", int)
         if self.iterations is not None:
             self._check("iterations", lambda value: value >= 1, "a whole number from 1, or None to train by epochs", int)
             multiple = f"a multiple of accumulate={self.accumulate}, so that the last step is a whole one"
             self._check("iterations", lambda value: value % self.accumulate == 0, multiple, int)
-        if not isinstance(self.scale_lr, bool):
-            raise RecipeError(f"scale_lr={self.scale_lr!r}: must be True or False")
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise RecipeError(f"{name}={getattr(self, name)!r}: must be True or False")
         names = self.no_decay
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
             raise RecipeError(f'no_decay={names!r}: must be a list of parts of parameter names, e.g. ["norm"]')
@@ -83,6 +91,21 @@ class Recipe:
             self._check("clip_norm", lambda value: value > 0, "a number above 0, or None", (int, float))
         if self.ema is not None:
             self._check("ema", lambda value: 0 < value < 1, "a decay between 0 and 1, or None", (int, float))
+
+    def _check_specs(self) -> None:
+        """What is built later is a dict with `type`; where several may stand, a list of such too."""
+        for name, several in _SPECS.items():
+            value = getattr(self, name)
+            items = value if several and isinstance(value, list | tuple) else [value]
+            if value is not None and not all(isinstance(item, Mapping) and "type" in item for item in items):
+                raise RecipeError(f"{name}={value!r}: must be a dict with `type`" + (", or a list of such" if several else ""))
+        if not isinstance(self.lr_multipliers, Mapping):
+            raise RecipeError(f"lr_multipliers={self.lr_multipliers!r}: must be a dict of parts of the model and factors")
+        sources = self.load_from if isinstance(self.load_from, list | tuple) else [self.load_from or ""]
+        if not all(isinstance(source, str | Path) for source in sources):
+            raise RecipeError(f"load_from={self.load_from!r}: must be a file or a published name, or a list of such")
+        if not isinstance(self.best_metric, str | None):
+            raise RecipeError(f"best_metric={self.best_metric!r}: must be a metric's name, or None for the first")
 
     def num_iterations(self, iters_per_epoch: int) -> int:
         """Iterations of the whole training."""

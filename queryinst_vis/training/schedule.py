@@ -27,6 +27,7 @@ class MultiStep:
     def __post_init__(self) -> None:
         if not isinstance(self.milestones, Sequence) or not all(isinstance(epoch, int) for epoch in self.milestones):
             raise ValueError(f"milestones must be a list of epochs (or iterations), got {self.milestones!r}")
+        _check_shares(self, "gamma", "warmup_start")
 
     def schedulers(
         self, optimizer: OptimWrapper, *, epochs: int, iters_per_epoch: int, iterations: int | None = None
@@ -60,6 +61,9 @@ class Cosine:
     warmup_iters: int = 1000
     warmup_start: float = 0.001
 
+    def __post_init__(self) -> None:
+        _check_shares(self, "final", "warmup_start")
+
     def schedulers(
         self, optimizer: OptimWrapper, *, epochs: int, iters_per_epoch: int, iterations: int | None = None
     ) -> list[_ParamScheduler]:
@@ -74,6 +78,13 @@ class Cosine:
             by_epoch=False,
         )
         return [*_warm_up(optimizer, self.warmup_iters, self.warmup_start), fall]
+
+
+def _check_shares(schedule: MultiStep | Cosine, *names: str) -> None:
+    for name in names:
+        value = getattr(schedule, name)
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ValueError(f"{name} must be a number from 0 to 1, got {value!r}")
 
 
 def _check_warm_up(iters: int, total: int) -> None:

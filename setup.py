@@ -34,6 +34,7 @@ setup(
         "mmengine>=0.10.7",
         "numpy>=1.26",
         "opencv-python>=4.10",
+        "pillow>=10",
         "pycocotools>=2.0.8",
         "rich>=13",
         "safetensors>=0.4.5",

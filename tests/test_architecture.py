@@ -30,6 +30,7 @@ LIBRARIES = {
     "cv2": {"data", "visualization", "video", "cli"},
     "mmcv": {"ops", "data"},
     "mmengine": {"registry", "config", "runner", "training", "models", "evaluation", "checkpoint", "safe_load"},
+    "PIL": {"data"},
     "pycocotools": {"ops", "data", "evaluation"},
 }
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "test": "measure a model on a data set",
     "clips": "measure tracking on sparsely annotated clips",
     "export": "write weights to hand on",
+    "convert": "weights of other code bases to ours and back",
     "browse": "draw augmented samples of a data set",
     "evaluate": "measure results on YouTube-VIS annotations",
     "compare": "compare trackers on the same detections",
@@ -32,6 +33,7 @@ COMMANDS = {
     "synthesize": "generate annotated videos of moving shapes",
     "pseudo-clips": "make annotated videos of annotated images",
     "convert-mots": "MOTS text files to YouTube-VIS JSON and back",
+    "convert-cityscapes": "Cityscapes' own annotations to COCO JSON",
 }
 INTERRUPTED, BROKEN_PIPE = 130, 141  # 128 + signal, as shells have it
 _PROGRAM = "queryinst-vis"
@@ -84,7 +86,7 @@ def _as_path(argument: str) -> str:
 
 
 def _without_command(arguments: list[str]) -> int:
-    listing = "\n".join(f"  {name:16} {text}" for name, text in COMMANDS.items())
+    listing = "\n".join(f"  {name:18} {text}" for name, text in COMMANDS.items())
     parser = _Parser(
         prog=_PROGRAM,
         usage=f"{_PROGRAM} [--help] [--version] COMMAND ...",

@@ -1,0 +1,57 @@
+"""Results on Cityscapes as its server and its scripts take them: a text file for each image, and a PNG for each mask.
+
+https://www.cityscapes-dataset.com/benchmarks/#instance-level-scene-labeling-task, and the head of cityscapesScripts'
+evalInstanceLevelSemanticLabeling.py. The text files are found by CITY_SEQUENCE_FRAME, which their names begin with.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from queryinst_vis.data.cityscapes import PICTURE_ENDING
+from queryinst_vis.data.json_tables import DatasetError
+from queryinst_vis.masks import Window
+
+
+class ScoredMask(NamedTuple):
+    """label_id: Cityscapes' number of the class."""
+
+    label_id: int
+    score: float
+    window: Window
+
+
+def text_name(image: str) -> str:
+    """Name of the text file for a picture, e.g. CITY_000000_000019_pred.txt. DatasetError: it would be no such name."""
+    stem = PurePosixPath(image).name.removesuffix(PICTURE_ENDING)
+    if len(stem.split("_")) != 3 or any(character.isspace() for character in stem):
+        raise DatasetError(f"{image}: is not called CITY_SEQUENCE_FRAME{PICTURE_ENDING}, as the names of a submission need it")
+    return f"{stem}_pred.txt"
+
+
+def write_results(folder: Path, image: str, results: Iterable[ScoredMask], image_hw: tuple[int, int]) -> None:
+    """Write one image's results to NAME_pred.txt and NAME_pred/, in place of earlier ones. Empty masks are left out.
+
+    Masks have one bit per pixel, white where the object is: as bytes, those of the test set would take gigabytes to write.
+    """
+    text = folder / text_name(image)
+    masks = text.with_suffix("")
+    masks.mkdir(parents=True, exist_ok=True)
+    for old in masks.glob("*.png"):
+        old.unlink(missing_ok=True)  # another process may do the same
+    lines = []
+    canvas = np.zeros(image_hw, dtype=np.uint8)
+    for number, (label_id, score, (top, left, bitmap)) in enumerate(results):
+        if not bitmap.any():
+            continue
+        place = canvas[top : top + bitmap.shape[0], left : left + bitmap.shape[1]]
+        place[bitmap] = 255
+        name = f"{masks.name}/{number:03d}.png"
+        _, png = cv2.imencode(".png", canvas, [cv2.IMWRITE_PNG_BILEVEL, 1])
+        (folder / name).write_bytes(png.tobytes())
+        place[:] = 0
+        lines.append(f"{name} {label_id} {score!r}\n")
+    text.write_text("".join(lines), encoding="ascii")

@@ -27,6 +27,7 @@ from queryinst_vis.registry import DATASETS, METRICS, MODELS, TRACKERS
 from queryinst_vis.training.recipe import Recipe
 
 _PACKAGE = Path(__file__).resolve().parent
+_WRONG_VALUE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError)  # torch raises the fifth
 
 
 class ConfigError(UserError):
@@ -214,7 +215,7 @@ def construct(cls: Callable[..., Any], arguments: dict[str, Any], *positional: A
         raise
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from error
-    except (TypeError, AssertionError) as error:  # a value of the wrong kind, or a mistake of the class itself: so, where
+    except _WRONG_VALUE as error:  # a value of the wrong kind, or a mistake of the class itself: so, where
         frame = traceback.extract_tb(error.__traceback__)[-1]
         raise ConfigError(f"{name}: {error} ({type(error).__name__} in {frame.filename}, line {frame.lineno})") from error
 

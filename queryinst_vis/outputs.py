@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,9 +14,14 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def check_new_file(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
-    """The path, when a file may be made there. UserError: something is there already, or its folder is missing or read-only."""
+def check_new_file(path: str | os.PathLike[str], *, overwrite: bool, inputs: Sequence[Path] = ()) -> Path:
+    """The path, when a file may be made there.
+
+    UserError: something is there already, its folder is missing or read-only, or it is one of `inputs`, overwrite or not.
+    """
     path = Path(path)
+    if path.exists() and any(source.exists() and path.samefile(source) for source in inputs):
+        raise UserError(f"{path} is an input; name another output")
     if path.is_dir():
         raise UserError(f"{path} is a directory; name a file in it")
     if path.exists() and not overwrite:
@@ -26,6 +31,13 @@ def check_new_file(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
         raise UserError(f"there is no folder {folder} to write {path.name} to")
     if not os.access(folder, os.W_OK):
         raise UserError(f"no permission to write to the folder {folder}")
+    return path
+
+
+def check_folder(path: Path) -> Path:
+    """The path, when it is a folder or nothing yet. UserError: it is a file."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file, expected a folder")
     return path
 
 

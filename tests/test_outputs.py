@@ -3,7 +3,7 @@
 import pytest
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.outputs import new_folder
+from queryinst_vis.outputs import check_folder, check_new_file, new_folder
 
 
 def _fill(path, text, *, overwrite=False):
@@ -63,3 +63,21 @@ def test_other_things_are_never_replaced(tmp_path, make, message):
 def test_the_parent_must_exist(tmp_path):
     with pytest.raises(UserError, match="there is no folder"):
         _fill(tmp_path / "missing" / "out", "")
+
+
+def test_an_input_is_no_output(tmp_path):
+    """The JSON of `evaluate` and `stats` once replaced the annotations it was made of."""
+    (tmp_path / "in.json").write_text("[]")
+    (tmp_path / "link.json").symlink_to("in.json")
+    for name in ("in.json", "link.json"):
+        with pytest.raises(UserError, match="is an input; name another output"):
+            check_new_file(tmp_path / name, overwrite=True, inputs=[tmp_path / "other.json", tmp_path / "in.json"])
+    check_new_file(tmp_path / "new.json", overwrite=True, inputs=[tmp_path / "in.json"])
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a file, expected a folder"):
+        check_folder(tmp_path / "file")
+    check_folder(tmp_path)
+    check_folder(tmp_path / "new")

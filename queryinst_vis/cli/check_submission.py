@@ -19,11 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit codes: 0 when there is no error; 1 when there is one; 2 when nothing could be checked."""
     from queryinst_vis.data.ytvis_json import read_ytvis
+    from queryinst_vis.outputs import check_new_file, write_whole
     from queryinst_vis.submission.checking import check_submission
 
+    if args.json:
+        check_new_file(args.json, overwrite=True, inputs=[args.submission, args.videos])
     report = check_submission(args.submission, read_ytvis(args.videos), num_examples=args.examples)
     if args.json:
-        args.json.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+        write_whole({args.json: json.dumps(report.to_dict(), indent=1) + "\n"})
     print(*report.lines(), f"{args.submission}: {report.summary()}", sep="\n")
     return REFUSED if report.num_errors else 0
 

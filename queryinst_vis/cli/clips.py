@@ -11,6 +11,7 @@ from queryinst_vis.cli.model_options import add_model_arguments, labels_of, load
 from queryinst_vis.evaluation.clips import ClipScores, ShownFrame, load_truth, measure_clip, shown_frame
 from queryinst_vis.evaluation.detection_cache import Timed, load_detections, save_detections
 from queryinst_vis.models.base import ImageModel
+from queryinst_vis.outputs import check_folder, check_new_file, write_whole
 from queryinst_vis.pipeline import segment_frames
 from queryinst_vis.trackers import Tracker, build_tracker
 from queryinst_vis.video import open_video
@@ -33,6 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.json:
+        check_new_file(args.json, overwrite=True, inputs=[args.folder / "truth.json"])
+    if args.cache:
+        check_folder(args.cache)
     truth = load_truth(args.folder / "truth.json")
     model = load(args)
     threshold, similarity = model.info.score_threshold, model.info.similarity
@@ -45,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     _print_table({**scores, "all": overall})
     if args.json:
         clips = {name: score.to_dict() for name, score in scores.items()}
-        args.json.write_text(json.dumps({"clips": clips, "overall": overall.to_dict()}, indent=1) + "\n")
+        write_whole({args.json: json.dumps({"clips": clips, "overall": overall.to_dict()}, indent=1) + "\n"})
     return 0
 
 

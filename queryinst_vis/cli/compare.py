@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from queryinst_vis.cli.model_options import add_model_arguments, probability
 from queryinst_vis.errors import UserError
+from queryinst_vis.outputs import check_folder, check_new_file, write_whole
 
 if TYPE_CHECKING:
     from queryinst_vis.cli.compare_detections import Detections
@@ -60,12 +61,13 @@ def run(args: argparse.Namespace) -> int:
     from queryinst_vis.cli.compare_trackers import Judge, contestants
     from queryinst_vis.cli.progress import progress_bar
     from queryinst_vis.data.ytvis_json import read_ytvis
-    from queryinst_vis.outputs import check_new_file
 
     if args.json:
-        check_new_file(args.json, overwrite=True)
+        check_new_file(args.json, overwrite=True, inputs=[args.annotations])
     if not 0 < args.fps < float("inf"):
         raise UserError(f"--fps must be above 0, got {args.fps}")
+    if args.seed < 0:
+        raise UserError(f"--seed must be a whole number from 0, got {args.seed}")
     content = _chosen(read_ytvis(args.annotations), _words(args.videos), name=str(args.annotations))
     num_frames = sum(len(video["file_names"]) for video in content["videos"])
     with progress_bar("frames", num_frames) as advance, _folder(args.cache) as folder:
@@ -80,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
     rows = {rival.name: judge.measures(rival) for rival in rivals}
     print(_title(args, detections, content, num_frames), format_table(rows, markdown=args.markdown), sep="\n\n")
     if args.json:
-        args.json.write_text(json.dumps(_facts(args, detections, content, num_frames) | {"trackers": rows}, indent=1) + "\n")
+        report = _facts(args, detections, content, num_frames) | {"trackers": rows}
+        write_whole({args.json: json.dumps(report, indent=1) + "\n"})
     return 0
 
 
@@ -132,7 +135,7 @@ def _words(text: str | None) -> list[str] | None:
 @contextmanager
 def _folder(kept: Path | None) -> Iterator[Path]:
     if kept is not None:
-        yield kept
+        yield check_folder(kept)
         return
     with tempfile.TemporaryDirectory(prefix="queryinst-vis-") as folder:
         yield Path(folder)

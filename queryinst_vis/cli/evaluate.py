@@ -2,14 +2,13 @@
 
 import argparse
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from queryinst_vis import __version__
 from queryinst_vis.errors import UserError
-from queryinst_vis.outputs import check_new_file, part_of
+from queryinst_vis.outputs import check_new_file, write_whole
 
 if TYPE_CHECKING:
     from queryinst_vis.evaluation.video_scores import VideoScores
@@ -54,8 +53,10 @@ def run(args: argparse.Namespace) -> int:
 
     if (args.backend == _OFFICIAL) != (args.youtube_vis_api is not None):
         raise UserError(f"--backend {_OFFICIAL} and --youtube-vis-api DIR go together")
+    if not 0 <= args.min_score <= 1:
+        raise UserError(f"--min-score must be a number from 0 to 1, got {args.min_score:g}")
     if args.json:
-        check_new_file(args.json, overwrite=True)
+        check_new_file(args.json, overwrite=True, inputs=[args.annotations, args.results])
     measure = VideoAveragePrecision(args.annotations)
     results = read_results(args.results)
     scores = measure.measure(results, name=str(args.results))
@@ -72,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"\nidentities, of tracks with a score of at least {args.min_score:g}")
         print(_identity_table(identity))
     if args.json:
-        _write(args.json, _report(scores, args.backend, identity, args.min_score))
+        report = _report(scores, args.backend, identity, args.min_score)
+        write_whole({args.json: json.dumps(report, indent=1) + "\n"})
     return 0
 
 
@@ -136,9 +138,3 @@ def _report(scores: "VideoScores", backend: str, identity: Mapping[str, float] |
         "per_category": per_category,
     }
     return report if identity is None else {**report, "identity": {"min_score": min_score, **identity}}
-
-
-def _write(path: Path, report: Mapping[str, Any]) -> None:
-    part = part_of(path)
-    part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)

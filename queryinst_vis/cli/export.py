@@ -5,6 +5,7 @@ from pathlib import Path
 
 from queryinst_vis.checkpoint import load_model, save_weights
 from queryinst_vis.cli.model_options import probability
+from queryinst_vis.errors import UserError
 from queryinst_vis.outputs import check_new_file
 
 
@@ -20,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.output.suffix != ".safetensors":
+        raise UserError(f"cannot write {args.output}: the name of weights must end in .safetensors")
     output = check_new_file(args.output, overwrite=args.overwrite)
     model = load_model(args.weights, device="cpu", config=args.config)
     if args.score_threshold is not None:

@@ -32,10 +32,10 @@ def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise UserError(f"--seed must be a whole number from 0, got {args.seed}")
     folder = args.output or args.annotations.parent
-    paths = [check_new_file(folder / f"{name}_split.json", overwrite=args.overwrite) for name in ("train", "val")]
-    for path in paths:
-        if path.exists() and args.annotations.exists() and path.samefile(args.annotations):
-            raise UserError(f"{path} is the input; name another --output")
+    paths = [
+        check_new_file(folder / f"{name}_split.json", overwrite=args.overwrite, inputs=[args.annotations])
+        for name in ("train", "val")
+    ]
     content = read_json(args.annotations)
     check_ytvis(content, name=str(args.annotations))
     if args.val is not None:

@@ -15,10 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from queryinst_vis.data.ytvis_json import read_ytvis
     from queryinst_vis.data.ytvis_stats import ytvis_stats
+    from queryinst_vis.outputs import check_new_file, write_whole
 
+    if args.json:
+        check_new_file(args.json, overwrite=True, inputs=[args.annotations])
     stats = ytvis_stats(read_ytvis(args.annotations), name=str(args.annotations))
     if args.json:
-        args.json.write_text(json.dumps(stats, indent=1) + "\n", encoding="utf-8")
+        write_whole({args.json: json.dumps(stats, indent=1) + "\n"})
     print("\n\n".join(_sections(stats)))
     return 0
 

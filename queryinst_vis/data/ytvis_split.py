@@ -19,9 +19,9 @@ def split_by_share(content: Content, *, share: float, seed: int) -> tuple[Conten
     annotations, as `check_ytvis` accepts them; what else is in it goes to both sides. DatasetError: a side would be empty.
     """
     videos = [video["id"] for video in content["videos"]]
-    count = round(share * len(videos))
     if not 0 < share < 1 or len(videos) < 2:
         raise DatasetError(f"a share of {share} of {len(videos)} videos cannot be cut off: both sides need a video")
+    count = round(share * len(videos))
     order = [videos[position] for position in np.random.default_rng(seed).permutation(len(videos))]
     return _cut(content, _draw(order, _categories_by_video(content), min(max(count, 1), len(videos) - 1)))
 

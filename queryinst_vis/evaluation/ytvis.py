@@ -53,6 +53,10 @@ class YtvisMetric(BaseMetric):
         super().__init__(prefix=prefix)
         if format_only and output is None:
             raise ValueError("format_only needs `output`, the start of the name of the file to write")
+        if not isinstance(num_classes_per_track, int) or num_classes_per_track < 1:
+            raise ValueError(f"num_classes_per_track must be a whole number from 1, got {num_classes_per_track!r}")
+        if not isinstance(min_score, int | float) or not 0 <= min_score <= 1:
+            raise ValueError(f"min_score must be a number from 0 to 1, got {min_score!r}")
         self.annotations = Path(annotations)
         self._content = read_ytvis(annotations)
         if not self._content["annotations"] and not format_only:

@@ -27,6 +27,13 @@ def test_what_is_fine(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert json.loads((folder / "report.json").read_text())["ok"]
 
 
+@pytest.mark.parametrize("name", ["out.zip", "valid.json"])
+def test_no_input_is_replaced(folder: Path, name: str, capsys: pytest.CaptureFixture[str]):
+    write_zip(folder / "out.zip", {"results.json": json.dumps([entry()])})
+    assert check(folder, "--json", str(folder / name)) == 2
+    assert f"{name} is an input; name another output" in capsys.readouterr().err
+
+
 def test_warnings_are_no_errors(folder: Path, capsys: pytest.CaptureFixture[str]):
     write_zip(folder / "out.zip", {"results.json": json.dumps([entry()])})
     assert check(folder) == 0

@@ -173,6 +173,8 @@ def test_classes_can_count_as_super_categories(folder, model, capsys):
         (["--simulate", "--trackers", "iou:1"], "NAME:SETTING=VALUE"),
         (["--simulate", "--videos", "secnd"], "has no video 'secnd'; did you mean 'second'?"),
         (["--simulate", "--fps", "0"], "--fps must be above 0"),
+        (["--simulate", "--seed", "-1"], "--seed must be a whole number from 0"),
+        (["--simulate", "--cache", __file__], "is a file, expected a folder"),
         (["--simulate", "--json", "nowhere/out.json"], "there is no folder nowhere"),
     ],
 )

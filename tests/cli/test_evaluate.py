@@ -78,6 +78,20 @@ def test_bystanders(files, tmp_path, capsys):
     assert precisions[0] < precisions[1]
 
 
+@pytest.mark.parametrize("index", [0, 1])
+def test_no_input_is_replaced(files, index, capsys):
+    content = Path(files[index]).read_text()
+    assert main(["evaluate", *files, "--json", files[index]]) == 2
+    assert "is an input; name another output" in capsys.readouterr().err
+    assert Path(files[index]).read_text() == content
+
+
+@pytest.mark.parametrize("score", ["nan", "5", "-1"])
+def test_a_score_that_none_has_is_refused(files, score, capsys):
+    assert main(["evaluate", *files, f"--min-score={score}"]) == 2
+    assert capsys.readouterr().err == f"error: --min-score must be a number from 0 to 1, got {score}\n"
+
+
 def test_no_results(files, capsys):
     Path(files[1]).write_text("[]")
     assert main(["evaluate", *files]) == 0

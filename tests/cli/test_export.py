@@ -43,3 +43,9 @@ def test_half_precision_and_threshold(weights, tmp_path, capsys) -> None:
 def test_nothing_is_overwritten_unasked(weights, tmp_path, capsys) -> None:
     assert main(["export", str(weights), str(weights)]) == 2
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_a_name_that_could_not_be_opened_again(weights, tmp_path, capsys) -> None:
+    assert main(["export", str(weights), str(tmp_path / "out.pth")]) == 2
+    assert "must end in .safetensors" in capsys.readouterr().err
+    assert not (tmp_path / "out.pth").exists()

@@ -121,6 +121,7 @@ def test_command_by_name(path, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--val", "v1", "--val-share", "0.1"], "give one of the two"),
+        (["--val-share", "nan"], "a share of nan of 20 videos cannot be cut off"),
         (["--seed", "-1"], "--seed must be a whole number from 0"),
         (["--output", "nowhere"], "there is no folder nowhere"),
         (["--val", "w"], "no video is called 'w'"),
@@ -147,7 +148,7 @@ def test_the_input_is_not_replaced(path, capsys):
     content = path.read_text()
     path = path.rename(path.parent / "train_split.json")
     assert main(["split", str(path), "--overwrite"]) == 2
-    assert "train_split.json is the input; name another --output" in capsys.readouterr().err
+    assert "train_split.json is an input; name another output" in capsys.readouterr().err
     assert path.read_text() == content
 
 

@@ -68,6 +68,14 @@ def test_command(tmp_path, capsys, annotations):
     assert any(line.split()[:2] == ["7", "dog"] for line in lines)
 
 
+def test_the_input_is_not_replaced(tmp_path, capsys):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(ytvis_content(ANNOTATIONS)))
+    assert main(["stats", str(path), "--json", str(path)]) == 2
+    assert "a.json is an input; name another output" in capsys.readouterr().err
+    assert "videos" in json.loads(path.read_text())
+
+
 def test_a_mask_that_does_not_fit_is_named(tmp_path, capsys):
     content = ytvis_content([{"segmentations": [None, None, compressed(1, 1, 9, 9, hw=(20, 20)), None]}])
     path = tmp_path / "a.json"

@@ -127,6 +127,14 @@ def test_a_set_without_annotations_can_only_be_written(tmp_path):
         YtvisMetric(path, classes=CLASSES, format_only=True)
 
 
+@pytest.mark.parametrize("setting", [{"min_score": "x"}, {"min_score": 2}, {"num_classes_per_track": 0}])
+def test_bad_settings_are_refused_before_the_model_runs(tmp_path, setting):
+    path = tmp_path / "valid.json"
+    path.write_text(json.dumps(TABLE))
+    with pytest.raises(ValueError, match=f"{next(iter(setting))} must be a"):
+        YtvisMetric(path, classes=CLASSES, **setting)
+
+
 def test_broken_annotations_are_refused_before_the_model_runs(tmp_path):
     path = tmp_path / "broken.json"
     annotation = {**TABLE["annotations"][0], "segmentations": [{"size": list(HW), "counts": "1"}, None, None, None]}

@@ -168,6 +168,9 @@ def test_a_damaged_image_is_one_line(toy_config: Path, tmp_path: Path, workers: 
     assert capsys.readouterr().err == "error: 3.jpg: cannot be read\n"
 
 
+SPECS = ("model", "info", "train_dataset", "val_dataset", "val_metric", "tracker", "optimizer", "schedule")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -181,7 +184,16 @@ def test_a_damaged_image_is_one_line(toy_config: Path, tmp_path: Path, workers: 
         (["lr_multipliers.backbone=x"], "lr_multipliers.backbone='x': must be a number"),
         (["optimizer.lr=x"], "lr_multipliers need optimizer.lr to be a number, got 'x'"),
         (["schedule.milestones=2"], "MultiStep: milestones must be a list of epochs (or iterations), got 2"),
+        (["schedule.gamma=x"], "MultiStep: gamma must be a number from 0 to 1, got 'x'"),
+        (["schedule.warmup_start=2"], "MultiStep: warmup_start must be a number from 0 to 1, got 2"),
         (["model.dropout=x"], "ToyModel: "),
+        *(([f"{name}=5"], f"{name}=5: must be a dict with `type`") for name in SPECS),
+        (["tracker=iou"], "tracker='iou': must be a dict with `type`"),
+        (["val_metric=[5]"], "val_metric=[5]: must be a dict with `type`, or a list of such"),
+        (["load_from=5"], "load_from=5: must be a file or a published name"),
+        (["lr_multipliers=5"], "lr_multipliers=5: must be a dict"),
+        (["best_metric=5"], "best_metric=5: must be a metric's name"),
+        (["group_by_shape=x"], "group_by_shape='x': must be True or False"),
         (["load_from=/nowhere/weights.safetensors"], "/nowhere/weights.safetensors"),
         (["best_metric=toy/scores"], "best_metric='toy/scores': the validation gave toy/score, toy/images"),
     ],

@@ -11,6 +11,6 @@ with read_base():
 
 from queryinst_vis.models import Swin
 
-model.update(backbone=dict(type=Swin, embed_dim=192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48), drop_path=0.3))
+model.backbone = dict(type=Swin, embed_dim=192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48), drop_path=0.3)
 load_from = "{data_root}/backbones/swin_large_patch4_window7_224_22k.pth"
 no_decay = ["norm", "relative_position_bias_table"]

@@ -9,6 +9,6 @@ from queryinst_vis.models import Swin
 
 model.queries.update(num_queries=100)
 model.update(max_detections=100)
-model.update(backbone=dict(type=Swin, embed_dim=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24), drop_path=0.2))
+model.backbone = dict(type=Swin, embed_dim=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24), drop_path=0.2)
 load_from = "swin_t"
 no_decay = ["norm", "relative_position_bias_table"]

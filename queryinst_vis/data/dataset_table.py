@@ -50,8 +50,8 @@ def _coco(name: str, file: str, count: int, *, needed: bool = True) -> Split:
     return Split(name, (f"annotations/{file}",), (f"{name}2017",), count, needed)
 
 
-def _cityscapes(name: str, count: int) -> Split:
-    return Split(name, (f"annotations/instancesonly_filtered_gtFine_{name}.json",), (f"leftImg8bit/{name}",), count)
+def _cityscapes(name: str, count: int, *, needed: bool = True) -> Split:
+    return Split(name, (f"annotations/instancesonly_filtered_gtFine_{name}.json",), (f"leftImg8bit/{name}",), count, needed)
 
 
 PUBLIC_DATASETS = {
@@ -95,7 +95,7 @@ PUBLIC_DATASETS = {
         title="Cityscapes (instances)",
         kind="coco",
         classes=classes.CITYSCAPES,
-        splits=(_cityscapes("train", 2975), _cityscapes("val", 500)),
+        splits=(_cityscapes("train", 2975), _cityscapes("val", 500), _cityscapes("test", 1525, needed=False)),
         homepage="https://www.cityscapes-dataset.com",
         licence="its own, for non-commercial purposes, after registration",
     ),

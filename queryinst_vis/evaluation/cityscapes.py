@@ -14,7 +14,8 @@ from queryinst_vis.data.cityscapes_labels import LABEL_IDS
 from queryinst_vis.data.cityscapes_submission import ScoredMask, text_name, write_results
 from queryinst_vis.data.coco_json import DatasetError, read_coco
 from queryinst_vis.data.sample import Sample
-from queryinst_vis.evaluation.cityscapes_ap import CityscapesPrecision, Matches, Prediction
+from queryinst_vis.evaluation.cityscapes_ap import CityscapesPrecision, Prediction
+from queryinst_vis.evaluation.cityscapes_matches import Matches
 from queryinst_vis.masks import Window
 from queryinst_vis.ops.rle import encode_window
 from queryinst_vis.registry import METRICS

@@ -2,17 +2,9 @@
 
 It equals cityscapesScripts' evalInstanceLevelSemanticLabeling.py (tests/evaluation/test_cityscapes_ap.py), but for one case:
 where all of a class's results are ignored the script stops with an error; here the class counts 0.
-
-- A result finds an object when their IoU is above the threshold. Of several that find the same one the best is right, the others
-  are wrong.
-- Groups, and objects of less than 100 pixels, are not looked for. A result that finds one is neither right nor wrong.
-- A result that finds nothing is wrong, unless the share of its pixels on void, on groups and on small objects of its class is
-  above the threshold. A small group's pixels count twice.
-- Precision is measured at each score that occurs, and summed over recall by steps half way to the neighbouring points.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,10 +14,8 @@ from pycocotools import mask as coco_mask
 from queryinst_vis.data.cityscapes_labels import LABEL_IDS
 from queryinst_vis.data.classes import CITYSCAPES
 from queryinst_vis.data.coco_json import DatasetError, check_coco, encode_mask, read_coco
+from queryinst_vis.evaluation.cityscapes_matches import Matches, precisions
 from queryinst_vis.ops.rle import RLE
-
-OVERLAPS = np.arange(0.5, 1.0, 0.05)
-MIN_REGION = 100  # pixels
 
 
 class Prediction(NamedTuple):
@@ -34,22 +24,6 @@ class Prediction(NamedTuple):
     name: str
     score: float
     code: RLE
-
-
-@dataclass(frozen=True, slots=True)
-class Matches:
-    """Results of a class in one image, P of them, beside its G objects and groups. All areas in pixels.
-
-    scores float64 [P]; areas, void int64 [P]: of the mask, and of its part on void; shared int64 [P, G]; true_areas int64 [G];
-    is_group bool [G].
-    """
-
-    scores: np.ndarray
-    areas: np.ndarray
-    void: np.ndarray
-    shared: np.ndarray
-    true_areas: np.ndarray
-    is_group: np.ndarray
 
 
 class _Truth(NamedTuple):
@@ -107,9 +81,9 @@ class CityscapesPrecision:
         """AP and AP50, with `per_class` of each class too, like `AP_class/car`. matches: by image id; images that are not there
         have no results. -1 where there is no object to find."""
         everywhere = [matches[i] if i in matches else self.match(i, []) for i in self.image_ids]
-        precisions = np.array([_precisions([of_image[name] for of_image in everywhere]) for name in CITYSCAPES])  # [8, 10]
-        metrics = {"AP": _mean(precisions), "AP50": _mean(precisions[:, 0])}
-        for name, row in zip(CITYSCAPES, precisions, strict=True) if per_class else ():
+        by_class = np.array([precisions([of_image[name] for of_image in everywhere]) for name in CITYSCAPES])  # [8, 10]
+        metrics = {"AP": _mean(by_class), "AP50": _mean(by_class[:, 0])}
+        for name, row in zip(CITYSCAPES, by_class, strict=True) if per_class else ():
             metrics |= {f"AP_class/{name}": _mean(row), f"AP50_class/{name}": _mean(row[:1])}
         return metrics
 
@@ -163,53 +137,6 @@ def evaluate_cityscapes(
 def _areas(codes: Sequence[RLE]) -> np.ndarray:
     """int64 [N]; one by one, as pycocotools fails on long lists."""
     return np.array([coco_mask.area(code) for code in codes], dtype=np.int64)
-
-
-def _precisions(images: Sequence[Matches]) -> list[float]:
-    """Average precision of a class at each overlap; nan when it has no object to find."""
-    num_objects = sum(int(_is_counted(matches).sum()) for matches in images)
-    if not num_objects:
-        return [float("nan")] * len(OVERLAPS)
-    precisions = []
-    for overlap in OVERLAPS:
-        right, wrong = zip(*(_judge(matches, overlap) for matches in images), strict=True)
-        precisions.append(_average_precision(np.concatenate(right), np.concatenate(wrong), num_objects))
-    return precisions
-
-
-def _is_counted(matches: Matches) -> np.ndarray:
-    return ~matches.is_group & (matches.true_areas >= MIN_REGION)
-
-
-def _judge(matches: Matches, overlap: float) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of the results that are right, one for each object found, and of those that are wrong."""
-    unions = matches.areas[:, None] + matches.true_areas - matches.shared
-    finds = matches.shared / unions > overlap  # [P, G]
-    counted = finds & _is_counted(matches)
-    scores = np.where(counted, matches.scores[:, None], -np.inf)
-    best = np.zeros_like(counted)
-    objects = np.flatnonzero(counted.any(axis=0))
-    if len(objects):
-        best[scores.argmax(axis=0)[objects], objects] = True
-    is_small = matches.true_areas < MIN_REGION
-    ignored = matches.void + matches.shared @ (matches.is_group.astype(np.int64) + is_small)
-    is_wrong = ~finds.any(axis=1) & (ignored / matches.areas <= overlap)
-    return scores[best], np.concatenate([scores[counted & ~best], matches.scores[is_wrong]])
-
-
-def _average_precision(right: np.ndarray, wrong: np.ndarray, num_objects: int) -> float:
-    """Area under precision over recall. right, wrong: scores."""
-    scores = np.concatenate([right, wrong])
-    if not len(scores):
-        return 0.0
-    order = np.argsort(scores)
-    before = np.concatenate([[0], np.cumsum(np.arange(len(scores))[order] < len(right))])  # right ones among the first n
-    _, firsts = np.unique(scores[order], return_index=True)
-    hits = len(right) - before[firsts]  # with a threshold at each score
-    precision = np.append(hits / (len(scores) - firsts), 1.0)
-    recall = np.append(hits / num_objects, 0.0)
-    steps = np.concatenate([recall[:1], recall[:-1]]) - np.append(recall[1:], 0.0)
-    return float(precision @ (0.5 * steps))
 
 
 def _mean(values: np.ndarray) -> float:

@@ -193,10 +193,16 @@ def build(config: Any) -> Any:
 
 def build_from_json(config: dict[str, Any]) -> ImageModel:
     """The model that `to_json` described. Builds only what is registered in MODELS, so a file cannot name any other code."""
-    model = _built(config, lambda name: _registered(name, (MODELS,)))
+    model = _built(config, _described_class)
     if not isinstance(model, ImageModel):
         raise ConfigError(f"the architecture describes a {type(model).__name__}, expected an image model")
     return model
+
+
+def _described_class(name: Any) -> Any:
+    """What builds the class that a file names: its `from_description`, where it has one because building can start a download."""
+    cls = _registered(name, (MODELS,))
+    return getattr(cls, "from_description", cls)
 
 
 def construct(cls: Callable[..., Any], arguments: dict[str, Any], *positional: Any) -> Any:

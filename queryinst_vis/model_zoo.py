@@ -11,6 +11,7 @@ DEFAULT = "default"
 
 _MMDETECTION = "https://download.openmmlab.com/mmdetection/v2.0/queryinst"
 _TORCHVISION = "https://download.pytorch.org/models"
+_OPENMMLAB = "https://download.openmmlab.com/pretrain/third_party"
 
 # mmdetection's COCO models, each under the name of the config that builds its architecture.
 PUBLISHED = {
@@ -25,12 +26,20 @@ PUBLISHED = {
     "queryinst_r101_fpn_300_proposals_crop_mstrain_480-800_3x_coco_20210904_153621-76cce59f.pth",
 }
 
-# torchvision's ImageNet classifiers, first version of their weights, as the reference recipes start from.
+# ImageNet classifiers that the reference recipes start from: torchvision's (the first version of their weights), and for ResNeXt
+# those of mmdetection's recipes, as torchvision has no 32x4d, and its 64x4d comes from another training.
 BACKBONES = {
     "resnet18": f"{_TORCHVISION}/resnet18-f37072fd.pth",
     "resnet34": f"{_TORCHVISION}/resnet34-b627a593.pth",
     "resnet50": f"{_TORCHVISION}/resnet50-0676ba61.pth",
     "resnet101": f"{_TORCHVISION}/resnet101-63fe2227.pth",
+    "resnet152": f"{_TORCHVISION}/resnet152-394f9c45.pth",
+    "resnext101_32x4d": f"{_OPENMMLAB}/resnext101_32x4d-a5af3160.pth",
+    "resnext101_64x4d": f"{_OPENMMLAB}/resnext101_64x4d-ee2c6f71.pth",
+    "resnext101_64x4d_torchvision": f"{_TORCHVISION}/resnext101_64x4d-173b62eb.pth",
+    "swin_t": f"{_TORCHVISION}/swin_t-704ceda3.pth",
+    "swin_s": f"{_TORCHVISION}/swin_s-5e29d889.pth",
+    "swin_b": f"{_TORCHVISION}/swin_b-68c6b09e.pth",
 }
 
 

@@ -1,6 +1,6 @@
 """Image models. Importing this package registers all of them."""
 
-from queryinst_vis.models.backbones import ResNet, ShuffleNetV2, Swin
+from queryinst_vis.models.backbones import ResNet, ShuffleNetV2, Swin, TimmBackbone
 from queryinst_vis.models.base import ImageModel, ModelInfo, Preprocess
 from queryinst_vis.models.criterion import QueryCriterion
 from queryinst_vis.models.dense_queries import DenseQueries
@@ -19,6 +19,7 @@ __all__ = [
     "ResNet",
     "ShuffleNetV2",
     "Swin",
+    "TimmBackbone",
     "TrackContrast",
     "TrackCrossEntropy",
     "TrackHead",

@@ -7,6 +7,7 @@ before its sigmoid.
 
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
@@ -34,7 +35,10 @@ class DeformConv2d(nn.Conv2d):
         return deformable
 
     def forward(self, features: Tensor) -> Tensor:
-        """[B, in, H, W] -> [B, out, H', W']. Under autocast it computes in single precision, as the operator has no other."""
+        """[B, in, H, W] -> [B, out, H', W']. Of half precision the sum is made in single, as the operator has no other."""
         num_taps = self.kernel_size[0] * self.kernel_size[1]
         offsets, modulation = self.conv_offset(features).split([2 * num_taps, num_taps], dim=1)
-        return deform_conv2d(features, offsets, self.weight, stride=self.stride, padding=self.padding, mask=modulation.sigmoid())  # type: ignore[arg-type]
+        dtype = torch.promote_types(features.dtype, torch.float32)
+        tensors = (x.to(dtype) for x in (features, offsets, self.weight))
+        moved = deform_conv2d(*tensors, stride=self.stride, padding=self.padding, mask=modulation.to(dtype).sigmoid())
+        return moved.to(offsets.dtype)

@@ -24,7 +24,9 @@ _GAP = 4  # white columns between the frames of a clip
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="a config file, or the name of one that is shipped, e.g. queryinst_r50_12e_coco")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. data_root=/data/coco")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="key=value", help="settings to change, e.g. data_root=/data/coco"
+    )
     parser.add_argument("--output", type=Path, default=Path("browse"), help="folder for the pictures (default: browse)")
     parser.add_argument("--num", type=int, default=20, help="pictures, spread over the data set (default: 20)")
     parser.add_argument("--epoch", type=int, default=0, help="epoch whose augmentation is drawn, from 0 (default: 0)")

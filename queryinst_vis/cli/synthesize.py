@@ -14,7 +14,11 @@ from queryinst_vis.outputs import new_folder
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="folder to make: OUT/JPEGImages and OUT/instances.json")
     parser.add_argument(
-        "settings", nargs="*", metavar="key=value", help="single settings, e.g. lookalikes=1 pillars=0,2 (docs/synthetic.md)"
+        "settings",
+        nargs="*",
+        default=[],
+        metavar="key=value",
+        help="single settings, e.g. lookalikes=1 pillars=0,2 (docs/synthetic.md)",
     )
     parser.add_argument("--videos", type=int, default=60, metavar="N", help="number of videos (default: 60)")
     parser.add_argument("--frames", type=int, default=24, metavar="T", help="frames of each (default: 24)")

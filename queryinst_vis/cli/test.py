@@ -13,7 +13,9 @@ from queryinst_vis.config import load_config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="a config file, or the name of one that is shipped, e.g. queryinst_r50_12e_coco")
     parser.add_argument("weights", help="a weights file (.safetensors, .pth), or the name of a published model")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. data_root=/data/coco")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="key=value", help="settings to change, e.g. data_root=/data/coco"
+    )
     parser.add_argument(
         "--output",
         type=Path,

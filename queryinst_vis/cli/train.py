@@ -11,7 +11,7 @@ from queryinst_vis.config import load_config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="a config file, or the name of one that is shipped, e.g. queryinst_r50_12e_coco")
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="settings to change, e.g. data_root=/data/coco batch_size=4"
+        "overrides", nargs="*", default=[], metavar="key=value", help="settings to change, e.g. data_root=/data/coco batch_size=4"
     )
     parser.add_argument(
         "--work-dir", type=Path, help="where checkpoints, weights and logs go (default: work_dirs/NAME_OF_CONFIG)"

@@ -43,6 +43,16 @@ def test_no_such_command_is_one_line(arguments: list[str], capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
+    ("command", "needed"), [("test", "config, weights"), ("train", "config"), ("browse", "config"), ("synthesize", "OUT")]
+)
+def test_settings_are_not_among_what_is_missing(command: str, needed: str, capsys: pytest.CaptureFixture[str]):
+    assert run([command]) == 2
+    assert (
+        capsys.readouterr().err == f"error: the following arguments are required: {needed} (see queryinst-vis {command} --help)\n"
+    )
+
+
+@pytest.mark.parametrize(
     ("error", "code", "expected"),
     [
         (UserError("the file\nis odd"), 2, "error: the file is odd"),

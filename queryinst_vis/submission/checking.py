@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from queryinst_vis.data.json_tables import Rows
+from queryinst_vis.evaluation.ytvis_results import ARCHIVED
 from queryinst_vis.submission.archive import open_results
 from queryinst_vis.submission.json_list import JsonError, JsonList, NotAListError
 from queryinst_vis.submission.report import Problem, Report
@@ -18,7 +19,7 @@ def check_submission(path: str | Path, content: dict[str, Rows], *, num_examples
     """
     report = Report(num_examples=num_examples)
     rules = Rules(content["videos"], [category["id"] for category in content["categories"]], report)
-    with open_results(Path(path), report) as stream:
+    with open_results(Path(path), report, ARCHIVED) as stream:
         if stream is not None:
             _check_entries(stream, rules, report)
     report.facts |= {"num_videos": len(content["videos"]), "num_entries": rules.num_entries, "num_masks": rules.num_masks}

@@ -80,22 +80,13 @@ class Rules:
                 yield "missing_key", f"has no {key!r}{hint}"
         if others := sorted(set(entry) - set(KEYS)):
             yield "other_keys", some([shown(key) for key in others])
-        yield from self._score_faults(entry, has_constants=has_constants)
+        yield from score_faults(entry, has_constants=has_constants)
         yield from self._id_faults(entry, video, position)
         if "segmentations" in entry:
             mask_faults = list(self._mask_faults(entry["segmentations"], video))
             yield from mask_faults
             if video and not mask_faults:
                 yield from self._duplicate_faults(entry, position)
-
-    def _score_faults(self, entry: Mapping[str, Any], *, has_constants: bool) -> Iterator[Fault]:
-        score = entry.get("score", 0)
-        if isinstance(score, bool) or not isinstance(score, int | float):
-            yield "score", f"score is {shown(score)}, must be a number"
-        elif not abs(score) <= sys.float_info.max:  # nor NaN
-            yield "score", f"score is {shown(score)}, must be finite"
-        elif has_constants:
-            yield "not_a_number", "holds NaN or Infinity"
 
     def _id_faults(self, entry: Mapping[str, Any], video: _Video | None, position: int) -> Iterator[Fault]:
         for key, is_known in (("video_id", video is not None), ("category_id", self._has_category(entry))):
@@ -145,24 +136,41 @@ class Rules:
             yield "duplicate", f"is the same as entry {first}"
 
 
-def mask_fault(mask: Any, size: Sequence[int] | None) -> Fault | None:
-    """What is wrong with a mask that is not null, its code aside. size: [height, width] of the video, None: not known."""
+def score_faults(entry: Mapping[str, Any], *, has_constants: bool) -> Iterator[Fault]:
+    """What is wrong with an entry's score, if it has one. has_constants: NaN or Infinity stood somewhere in the entry's text."""
+    score = entry.get("score", 0)
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        yield "score", f"score is {shown(score)}, must be a number"
+    elif not abs(score) <= sys.float_info.max:  # nor NaN
+        yield "score", f"score is {shown(score)}, must be finite"
+    elif has_constants:
+        yield "not_a_number", "holds NaN or Infinity"
+
+
+def mask_fault(mask: Any, size: Sequence[int] | None, *, of: str = "video", instead: str = "null or ") -> Fault | None:
+    """What is wrong with a mask that is not null, its code aside.
+
+    size: [height, width] of what it is a mask of, None: not known; of: what that is; instead: what else a mask may be.
+    """
     if isinstance(mask, list):
         return "polygons", "is a list of polygons; a server takes compressed run-length codes"
     if not isinstance(mask, dict) or "size" not in mask or "counts" not in mask:
-        return "mask_type", f"is {shown(mask)}, must be null or {{size, counts}}"
+        return "mask_type", f"is {shown(mask)}, must be {instead}{{size, counts}}"
     if isinstance(mask["counts"], list):
         return "uncompressed", "counts are a list of numbers, must be a compressed code (text)"
     if not isinstance(mask["counts"], str):
         return "mask_type", f"counts are {shown(mask['counts'])}, must be text"
     if size and (mask["size"] != size or not all(map(is_whole, mask["size"]))):
         swapped = " (width and height are swapped)" if mask["size"] == size[::-1] else ""
-        return "mask_size", f"size is {shown(mask['size'])}, the video's [height, width] is {size}{swapped}"
+        return "mask_size", f"size is {shown(mask['size'])}, the {of}'s [height, width] is {size}{swapped}"
     return None
 
 
-def code_faults(codes: Sequence[str], num_pixels: int) -> dict[int, Fault]:
-    """Which of some compressed codes do not describe a picture of so many pixels, or an empty one: index -> what is wrong."""
+def code_faults(codes: Sequence[str], num_pixels: int, *, of: str = "a frame") -> dict[int, Fault]:
+    """Which of some compressed codes do not describe a picture of so many pixels, or an empty one: index -> what is wrong.
+
+    of: what the picture is, for the texts.
+    """
     if not codes:
         return {}
     try:
@@ -170,7 +178,7 @@ def code_faults(codes: Sequence[str], num_pixels: int) -> dict[int, Fault]:
     except ValueError as error:
         if len(codes) == 1:
             return {0: ("mask_code", str(error))}
-        return {index: fault for index, code in enumerate(codes) for fault in code_faults([code], num_pixels).values()}
+        return {index: fault for index, code in enumerate(codes) for fault in code_faults([code], num_pixels, of=of).values()}
     areas = np.add.reduceat(ones, firsts, dtype=np.int64)
     covered = areas + np.add.reduceat(zeros, firsts, dtype=np.int64)
     least = np.minimum.reduceat(np.minimum(zeros, ones), firsts)
@@ -179,7 +187,7 @@ def code_faults(codes: Sequence[str], num_pixels: int) -> dict[int, Fault]:
         if least[index] < 0:
             faults[index] = "mask_code", "it has a run of a negative length"
         elif covered[index] != num_pixels:
-            faults[index] = "mask_code", f"its runs cover {covered[index]} pixels, a frame has {num_pixels}"
+            faults[index] = "mask_code", f"its runs cover {covered[index]} pixels, {of} has {num_pixels}"
         else:
             faults[index] = "empty_mask", "has no pixel"
     return faults

@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     if not kept:
         raise CheckpointError(f"{path}: its names are of no known code base: {summary(ours) or 'none'} (see docs/checkpoints.md)")
     print(f"{path.name}: {dialect} names, {len(file.tensors)} tensors")
+    if absorbed := max(len(file.tensors) - len(ours), 0):
+        print(f"  {absorbed} of them are folded into others, or follow from others and are not stored")
     _say_left_out(args.to, ours.keys() - kept.keys())
     if args.to == _OURS:
         _write_ours(output, args, file, kept)

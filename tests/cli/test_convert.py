@@ -78,6 +78,7 @@ def test_there_and_back(model, ours, tmp_path, dialect, capsys):
     assert content["meta"] == {"CLASSES": ("cat", "dog"), "dataset_meta": {"classes": ("cat", "dog")}}
     assert_same(content["state_dict"], from_our_names(model.state_dict(), dialect))
     assert _convert(tmp_path / "theirs.pth", tmp_path / "back.safetensors", "--to", "ours") == 0
+    assert ("4 of them are folded" in capsys.readouterr().out) == (dialect == "hustvl")
     file = read_weights(tmp_path / "back.safetensors")
     assert_same(file.tensors, model.state_dict())
     assert (file.architecture, file.info.classes) == (None, ("cat", "dog"))

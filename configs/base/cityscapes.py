@@ -1,4 +1,4 @@
-"""Cityscapes at up to 2048 x 1024 pixels. data_root: a folder with leftImg8bit/ and converted annotations (docs/cityscapes.md)."""
+"""Cityscapes at up to 2048 x 1024 pixels. data_root: a folder with leftImg8bit/ and annotations/ (docs/cityscapes.md)."""
 
 from queryinst_vis.data.classes import CITYSCAPES
 from queryinst_vis.data.coco import CocoDataset

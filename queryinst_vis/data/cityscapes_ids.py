@@ -34,7 +34,8 @@ def read_instance_ids(path: Path) -> np.ndarray:
     if ids.ndim != 2:
         raise DatasetError(f"{path}: is a colour image, expected one number per pixel, as *_gtFine_instanceIds.png has")
     ids = ids.astype(np.int32)
-    unknown = set(np.unique(np.where(ids < IDS_PER_LABEL, ids, ids // IDS_PER_LABEL)).tolist()) - set(_KNOWN_IDS)
+    numbers = np.flatnonzero(np.bincount(ids.ravel()))
+    unknown = set(np.where(numbers < IDS_PER_LABEL, numbers, numbers // IDS_PER_LABEL).tolist()) - set(_KNOWN_IDS)
     if unknown:
         raise DatasetError(f"{path}: holds the label {min(unknown)}, which Cityscapes has not; is it an instanceIds image?")
     return ids

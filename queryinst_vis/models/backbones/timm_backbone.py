@@ -72,9 +72,9 @@ def _probe(timm: ModuleType, name: str, strides: tuple[int, ...]) -> tuple[tuple
         net = _create(timm, name)
         images = torch.empty(1, 3, *_TRIAL_HW)
     of_stride = {stride: place for place, stride in enumerate(net.feature_info.reduction())}
-    if missing := [stride for stride in strides if stride not in of_stride]:
+    if not set(strides) <= set(of_stride):
         raise UserError(
-            f"timm's {name} cannot be a backbone: it has no map at stride {_listed(missing)} (but {_listed(of_stride)})"
+            f"timm's {name} cannot be a backbone: it has maps at stride {_listed(of_stride)}, needed are {_listed(strides)}"
         )
     places = [of_stride[stride] for stride in strides]
     channels = tuple(net.feature_info.channels()[place] for place in places)

@@ -9,6 +9,8 @@ from queryinst_vis.cli.progress import progress_bar
 from queryinst_vis.cli.view_options import add_view_arguments, with_views
 from queryinst_vis.config import load_config
 
+REFUSED = 1
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="a config file, or the name of one that is shipped, e.g. queryinst_r50_12e_coco")
@@ -22,13 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the detections to OUTPUT.bbox.json and OUTPUT.segm.json, or the tracks to OUTPUT.results.json",
     )
     parser.add_argument(
-        "--format-only", action="store_true", help="write the detections (default OUTPUT: the name of WEIGHTS), measure nothing"
+        "--format-only",
+        action="store_true",
+        help="measure nothing, only write what a server measures (default OUTPUT: the name of WEIGHTS); COCO's detections "
+        "also as OUTPUT.bbox.zip and OUTPUT.segm.zip, checked for all that its server would refuse",
     )
     add_view_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Exit codes: 0; 1 when a server would refuse what was written; 2 when something has to be mended."""
     from queryinst_vis.device import select_device
     from queryinst_vis.runner import (
         build_recipe,
@@ -39,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from queryinst_vis.training.evaluation import evaluate
 
-    recipe = build_recipe(load_config(args.config, [*args.overrides, *_metric_overrides(args)]))
+    recipe = build_recipe(load_config(args.config, [*args.overrides, *_annotations_override(args), *_metric_overrides(args)]))
     loader, evaluator = validation_parts(recipe)
     model = build_trained_model(recipe, args.weights)
     check_measured_classes(model.info.classes, evaluator)
@@ -48,8 +54,39 @@ def run(args: argparse.Namespace) -> int:
     model = with_views(model, args)
     with progress_bar("batches", len(loader), unit="a second") as advance:
         metrics = evaluate(model, loader, evaluator, tracker=tracker, on_batch=advance)
+    if args.format_only:
+        return REFUSED if sum(map(_pack_and_check, evaluator.metrics)) else 0
     print(_table(metrics))
     return 0
+
+
+def _pack_and_check(metric: object) -> int:
+    """Zips for COCO's server of what a metric has written; prints what is wrong with them and returns the number of errors."""
+    from queryinst_vis.data.coco_json import read_coco
+    from queryinst_vis.evaluation.coco import CocoMetric
+    from queryinst_vis.submission.coco import check_coco_results, pack_results, results_name
+
+    if not isinstance(metric, CocoMetric):
+        return 0
+    name = results_name(metric.annotations, Path(str(metric.output)).name)
+    content = read_coco(metric.annotations)
+    num_errors = 0
+    for iou_type, results in metric.written.items():
+        packed = pack_results(results, name)
+        report = check_coco_results(packed, content, iou_type=iou_type, name=name)
+        print(*report.lines(), f"wrote {packed}: {report.summary()}", sep="\n")
+        num_errors += report.num_errors
+    return num_errors
+
+
+def _annotations_override(args: argparse.Namespace) -> list[str]:
+    """Other images to find objects in are also those to measure: the metric's file follows the dataset's."""
+    given = dict(override.partition("=")[::2] for override in args.overrides)
+    metric = load_config(args.config).get("val_metric")
+    if "val_metric.annotations" in given or not isinstance(metric, Mapping) or "annotations" not in metric:
+        return []
+    file = given.get("val_dataset.annotations")
+    return [f"val_metric.annotations={file}"] if file else []
 
 
 def _metric_overrides(args: argparse.Namespace) -> list[str]:

@@ -1,7 +1,7 @@
 """Annotation files as tables of rows with ids: reading the JSON, and finding rows that lack what their format needs."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,3 +88,12 @@ def size_problem(row: Mapping[str, Any]) -> str | None:
     if all(is_whole(row[side]) and row[side] > 0 for side in ("width", "height")):
         return None
     return "width and height must be whole numbers above 0"
+
+
+def list_pieces(items: Iterable[str]) -> Iterator[str]:
+    """The text of a JSON list of items, each the text of one, on a line of its own: pieces to write one after the other."""
+    before = "[\n"
+    for item in items:
+        yield before + item
+        before = ",\n"
+    yield "\n]\n" if before != "[\n" else "[]\n"

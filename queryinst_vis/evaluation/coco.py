@@ -12,6 +12,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from queryinst_vis.data.coco_json import DatasetError, read_coco
+from queryinst_vis.data.json_tables import list_pieces
 from queryinst_vis.data.sample import Sample
 from queryinst_vis.evaluation.coco_ap import MAX_DETECTIONS, AveragePrecision, IouType
 from queryinst_vis.ops.boxes import xyxy_to_xywh
@@ -27,7 +28,7 @@ class CocoMetric(BaseMetric):
     annotations: JSON file; classes: the model's names in label order; iou_types: "bbox", "segm" or both; groups and per_class:
     super-categories, and all classes singly, to report as well (see evaluate_coco); output: where to write the detections,
     `OUTPUT.bbox.json` and `OUTPUT.segm.json`; format_only: write them and measure nothing, for a test server; prefix: first part
-    of the metrics' names, which are like `coco/segm_AP50`.
+    of the metrics' names, which are like `coco/segm_AP50`. What was written where is in `written`.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class CocoMetric(BaseMetric):
         self.groups = tuple(groups)
         self.per_class = per_class
         self.output = output
+        self.written: dict[IouType, Path] = {}
 
     def process(self, data_batch: Sequence[Sample], data_samples: Sequence[Instances]) -> None:
         """Take the detections of some images, in original pixels."""
@@ -105,8 +107,19 @@ class CocoMetric(BaseMetric):
 
     def _write(self, detections: list[dict[str, Any]], iou_type: IouType) -> None:
         """Boxes and masks in separate files: with a box in it, a mask's size would be judged by the box."""
-        other = "segmentation" if iou_type == "bbox" else "bbox"
         path = Path(f"{self.output}.{iou_type}.json")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps([{k: v for k, v in row.items() if k != other} for row in detections]))
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(list_pieces(_result(detection, iou_type) for detection in detections))
+        self.written[iou_type] = path
         print_log(f"wrote {len(detections)} detections to {path}", logger="current")
+
+
+def _result(detection: dict[str, Any], iou_type: IouType) -> str:
+    """A detection as COCO's results have it, with as many digits as make a difference: servers limit the size of files."""
+    row = {key: detection[key] for key in ("image_id", "category_id")} | {"score": float(f"{detection['score']:.6g}")}
+    if iou_type == "segm":
+        row["segmentation"] = detection["segmentation"]
+    else:
+        row["bbox"] = [round(side, 2) for side in detection["bbox"]]
+    return json.dumps(row, separators=(",", ":"))

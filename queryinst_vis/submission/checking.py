@@ -1,7 +1,7 @@
 """A finished submission against the videos it is for."""
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from queryinst_vis.data.json_tables import Rows
 from queryinst_vis.evaluation.ytvis_results import ARCHIVED
@@ -21,12 +21,23 @@ def check_submission(path: str | Path, content: dict[str, Rows], *, num_examples
     rules = Rules(content["videos"], [category["id"] for category in content["categories"]], report)
     with open_results(Path(path), report, ARCHIVED) as stream:
         if stream is not None:
-            _check_entries(stream, rules, report)
+            check_entries(stream, rules, report)
     report.facts |= {"num_videos": len(content["videos"]), "num_entries": rules.num_entries, "num_masks": rules.num_masks}
     return report
 
 
-def _check_entries(stream: BinaryIO, rules: Rules, report: Report) -> None:
+class EntryRules(Protocol):
+    """What says of one entry after the other what is wrong with it, and at the end what is wrong with all of them."""
+
+    num_entries: int
+
+    def check(self, entry: Any, *, has_constants: bool = False) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+def check_entries(stream: BinaryIO, rules: EntryRules, report: Report) -> None:
+    """Check a JSON list; what is wrong with the JSON itself goes into `report`."""
     try:
         for entry, has_constants in JsonList(stream):
             rules.check(entry, has_constants=has_constants)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from queryinst_vis import __version__
-from queryinst_vis.data.json_tables import Rows
+from queryinst_vis.data.json_tables import Rows, list_pieces
 from queryinst_vis.data.videos import VideoSample
 from queryinst_vis.errors import UserError
 from queryinst_vis.evaluation.category_map import CategoryMap
@@ -180,14 +180,10 @@ def _write_zip(path: Path, parts: Parts) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.comment = parts.comment
         with archive.open(info, "w", force_zip64=parts.num_bytes >= _ZIP64_FROM) as file:
-            for text in _pieces(parts):
+            for text in list_pieces(_texts(parts)):
                 file.write(text.encode())
 
 
-def _pieces(parts: Parts) -> Iterator[str]:
-    before = "[\n"
+def _texts(parts: Parts) -> Iterator[str]:
     for index in range(len(parts.video_ids)):
-        for entry in parts.read(index):
-            yield before + json.dumps(entry)
-            before = ",\n"
-    yield "\n]\n" if before != "[\n" else "[]\n"
+        yield from map(json.dumps, parts.read(index))

@@ -60,9 +60,9 @@ def _check_direction(args: argparse.Namespace) -> None:
 
 
 def _write_ours(output: Path, args: argparse.Namespace, file: WeightsFile, tensors: dict[str, Tensor]) -> None:
-    config = args.config or (args.source if args.source in PUBLISHED else None)
-    if output.suffix == ".safetensors" and (config or file.architecture):
-        model = load_model(args.source, device="cpu", config=config)
+    is_described = args.config or file.architecture or args.source in PUBLISHED
+    if output.suffix == ".safetensors" and is_described:
+        model = load_model(args.source, device="cpu", config=args.config)
         names = model.state_dict().keys()
         _say_left_out(args.to, tensors.keys() - names)
         save_weights(model, output)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from conversion_models import assert_same, randomise
 
-from queryinst_vis import load_model
+from queryinst_vis import checkpoint, load_model, model_zoo
 from queryinst_vis.checkpoint import save_weights
 from queryinst_vis.cli.main import main
-from queryinst_vis.config import build
+from queryinst_vis.config import build, load_config
 from queryinst_vis.conversion import from_our_names
 from queryinst_vis.models import LearnedQueries, QueryInst, ResNet, TrackHead
 from queryinst_vis.safe_load import safe_load
@@ -103,6 +103,16 @@ def test_with_a_config_it_describes_itself(model, theirs, tmp_path, capsys):
     loaded = load_model(out, device="cpu")
     assert_same(loaded.state_dict(), model.state_dict())
     assert loaded.info.classes == ("cat", "dog")
+
+
+def test_published_name_knows_its_config(model, theirs, tmp_path, monkeypatch):
+    config = tmp_path / "config.py"
+    config.write_text(CONFIG.format(num_classes=2))
+    monkeypatch.setitem(model_zoo.PUBLISHED, "tiny_coco", "https://host/a.pth")
+    monkeypatch.setattr(model_zoo, "download", {"https://host/a.pth": theirs}.__getitem__)
+    monkeypatch.setattr(checkpoint, "load_config", lambda name: load_config({"tiny_coco": config}[name]))
+    assert _convert("tiny_coco", tmp_path / "out.safetensors", "--to", "ours") == 0
+    assert_same(load_model(tmp_path / "out.safetensors", device="cpu").state_dict(), model.state_dict())
 
 
 def test_plain_file_opens_with_its_config(model, theirs, tmp_path, capsys):

@@ -25,6 +25,19 @@ def test_resnet(depth):
     assert len(report.matched) == len(model.backbone.state_dict())
 
 
+@pytest.mark.parametrize("deformable", [(False,) * 4, (False, True, True, True)])
+def test_resnext(deformable):
+    """Deformable convolutions take the weights of plain ones; what moves their taps starts fresh."""
+    with torch.device("meta"):
+        model = _Model(ResNet(50, groups=32, width_per_group=4, deformable=deformable))
+        classifier = torchvision.models.resnext50_32x4d()
+    report = load_weights(model, classifier.state_dict())
+    assert report.left_over == ("fc.weight", "fc.bias")
+    offsets = {name for name in report.missing if name.startswith("backbone.")}
+    assert offsets == {name for name in model.state_dict() if ".conv2.conv_offset." in name}
+    assert len(offsets) == (26 if any(deformable) else 0)  # layer2 to layer4 have 4, 6 and 3 blocks
+
+
 def test_resnet_computes_the_same():
     torch.manual_seed(0)
     model, classifier = _Model(ResNet(18)).eval(), torchvision.models.resnet18().eval()

@@ -34,6 +34,7 @@ from queryinst_vis.registry import TRACKERS, available
 from queryinst_vis.safe_load import safe_load
 from queryinst_vis.trackers import Tracker, build_tracker
 from queryinst_vis.training.checkpoints import Checkpoints, ExportWeights, checkpoints
+from queryinst_vis.training.class_map_start import fit_class_map
 from queryinst_vis.training.classes import check_dataset_classes, check_measured_classes, check_model_classes, check_same
 from queryinst_vis.training.data_notes import data_notes
 from queryinst_vis.training.ema import AveragedWeights
@@ -91,8 +92,10 @@ def build_runner(
     loader = _train_loader(recipe, rank=rank, world_size=world_size)
     model = build_model(recipe, classes=getattr(loader.dataset, "classes", ()))
     check_dataset_classes("train_dataset", loader.dataset, model.info.classes)
-    notes = [note for note in (batch_size_note(recipe), *data_notes(loader.dataset, model)) if note]
-    optimizer = build_optimizer(recipe, model.to(device))
+    model.to(device)
+    fitted = None if newest else fit_class_map(model, loader.dataset, seed=recipe.seed)
+    notes = [line for line in (batch_size_note(recipe), *data_notes(loader.dataset, model), fitted) if line]
+    optimizer = build_optimizer(recipe, model)
     schedule = build(recipe.schedule)
     averaged = AveragedWeights(recipe.ema, accumulate=recipe.accumulate) if recipe.ema else None
     runner = TrainRunner(

@@ -50,11 +50,20 @@ class JoinedDataset(Dataset):
 
     def __getitem__(self, key: int | SampleKey) -> Sample:
         key = SampleKey.of(key)
-        part = int(np.searchsorted(self.ends, key.index, side="right"))
+        part, index = self._place(key.index)
+        return self.parts[part][SampleKey(key.seed + part, key.epoch, index)]
+
+    def load(self, index: int) -> Sample:
+        """A sample before any transform."""
+        part, index = self._place(index)
+        return self.parts[part].load(index)  # type: ignore[attr-defined]
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Number of the part that holds a sample, and the sample's index in it."""
+        part = int(np.searchsorted(self.ends, index, side="right"))
         if part == len(self.parts):
-            raise IndexError(f"index {key.index} of {len(self)} samples")
-        start = int(self.ends[part - 1]) if part else 0
-        return self.parts[part][SampleKey(key.seed + part, key.epoch, key.index - start)]
+            raise IndexError(f"index {index} of {len(self)} samples")
+        return part, index - (int(self.ends[part - 1]) if part else 0)
 
     @property
     def aspect_ratios(self) -> np.ndarray:

@@ -21,9 +21,7 @@ def training_remarks(
     absent = [wanted for wanted in classes if wanted in annotated and not counts[wanted]]
     remarks = []
     if num_objects := sum(others.values()):
-        remarks.append(
-            f"{name}: {num_objects} objects of categories that are not among the classes are left out: {_named(others)}"
-        )
+        remarks.append(f"{name}: {num_objects} objects of categories that are not among the classes, left out: {_named(others)}")
     if absent:
         remarks.append(f"{name}: no object of {_named(absent)}, so nothing can be learned of it")
     if num_empty:

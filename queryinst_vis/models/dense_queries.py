@@ -111,18 +111,23 @@ class DenseQueries(nn.Module):
             nn.Linear(2 * embed_dim, embed_dim),
             nn.LayerNorm(embed_dim),
         )
+        self.detector_classes = tuple(detector_classes)
         self.class_map = None if classes is None else ClassMap(detector_classes, classes)
 
     def forward(self, images: Tensor, features: Sequence[Tensor], image_hw: Tensor) -> InitialQueries:
         """images: [B, 3, H, W]; features: the model's maps, strides 8, 16, 32 last; image_hw: float [B, 2], without padding."""
+        logits, boxes, contents = self.propose(images, features)
+        whwh = image_hw.flip(1).repeat(1, 2)[:, None]
+        embeds = self.content(torch.cat([contents, logits, 4 * boxes / whwh - 2], dim=-1))
+        return InitialQueries(boxes, embeds, logits if self.class_map is None else self.class_map(logits))
+
+    def propose(self, images: Tensor, features: Sequence[Tensor]) -> Cells:
+        """The cells that become queries, [B, Q, ...]; arguments as of `forward`."""
         if self.backbone is not None:
             features = self.backbone(images)
         cells = self.detect(features[-3:])
         chosen = self.choose(cells)  # [B, Q]
-        logits, boxes, contents = (x.gather(1, chosen[..., None].expand(-1, -1, x.shape[-1])) for x in cells)
-        whwh = image_hw.flip(1).repeat(1, 2)[:, None]
-        embeds = self.content(torch.cat([contents, logits, 4 * boxes / whwh - 2], dim=-1))
-        return InitialQueries(boxes, embeds, logits if self.class_map is None else self.class_map(logits))
+        return Cells(*(x.gather(1, chosen[..., None].expand(-1, -1, x.shape[-1])) for x in cells))
 
     def detect(self, features: Sequence[Tensor]) -> Cells:
         """The dense detector itself on maps of strides 8, 16, 32."""

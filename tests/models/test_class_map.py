@@ -36,7 +36,7 @@ def test_a_fit_finds_what_the_detector_takes_them_for() -> None:
     scores = class_map(logits).sigmoid()
     for column in range(2):
         is_object = quality[:, column] > 0
-        assert (scores[is_object, column] > 0.3).float().mean() > 0.9
+        assert (scores[is_object, column] > 0.3).float().mean() > 0.85
         assert (scores[~is_object, column] < 0.3).float().mean() > 0.9
 
 

@@ -3,15 +3,13 @@
 import contextlib
 import importlib.util
 import io
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pytest
+from mmdet_wheel import fetch_mmdet_wheel
 from pycocotools import mask as coco_mask
 
 NAMES = (
@@ -134,8 +132,4 @@ def _load(path: str) -> ModuleType:
 
 def mmdet_evaluator(folder: Path) -> MmdetEvaluator:
     """Skips the test when the wheel cannot be fetched."""
-    command = [sys.executable, "-m", "pip", "download", "mmdet==3.3.0", "--no-deps", "--quiet", "--dest", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"cannot fetch mmdet 3.3.0: {done.stderr.strip().splitlines()[-1:]}")
-    return MmdetEvaluator(next(folder.glob("mmdet-*.whl")), folder)
+    return MmdetEvaluator(fetch_mmdet_wheel(folder), folder)

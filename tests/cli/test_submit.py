@@ -307,7 +307,7 @@ def test_entries_a_server_would_refuse(folder: Path, monkeypatch: pytest.MonkeyP
         (["queryinst_r50_12e_coco", "w.pth", "--tracker", "iou"], "are for weights without a config"),
         (
             ["queryinst_vis_r50_12e_ytvis2019", "default"],
-            "default was trained on person, bicycle, car, ",
+            "the classes of default are person, bicycle, car, ",
         ),
         (["queryinst_r50_12e_coco", "w.pth", "sed=3"], "no key 'sed'"),
         (["no_such_config", "w.pth"], "no config 'no_such_config'"),

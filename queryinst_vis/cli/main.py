@@ -19,6 +19,7 @@ COMMANDS = {
     "segment": "segment the objects of pictures",
     "train": "train a model",
     "test": "measure a model on a data set",
+    "analyze": "count the parameters, multiply-adds and memory of a model",
     "clips": "measure tracking on sparsely annotated clips",
     "export": "write weights to hand on",
     "convert": "weights of other code bases to ours and back",

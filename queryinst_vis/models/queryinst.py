@@ -335,6 +335,7 @@ class QueryInst(ImageModel):
             boxes[i * clip_length] = key_boxes[i, match.queries]
             ids[i * clip_length] = objects[i * clip_length].track_ids[match.objects]  # type: ignore[index]
         counts = [len(rows) for rows in boxes]
-        image = torch.arange(len(boxes), device=key_boxes.device).repeat_interleave(torch.tensor(counts, device=key_boxes.device))
+        frames = torch.arange(len(boxes), device=key_boxes.device)
+        image = frames.repeat_interleave(torch.tensor(counts, device=key_boxes.device), output_size=sum(counts))
         embeds = self._embeds_of_boxes(pyramid, torch.cat(boxes).to(state.boxes.dtype), image)
         return [TrackQueries(*row) for row in zip(embeds.split(counts), ids, strict=True)]  # type: ignore[arg-type]

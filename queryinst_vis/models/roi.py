@@ -26,10 +26,17 @@ def pool_rois(pyramid: Sequence[Tensor], strides: Sequence[int], boxes: Tensor, 
     levels = assign_levels(boxes, len(pyramid))
     pooled = pyramid[0].new_zeros((len(rois), pyramid[0].shape[1], size, size))
     for level, (features, stride) in enumerate(zip(pyramid, strides, strict=True)):
-        rows = torch.nonzero(levels == level).squeeze(1)
+        rows = _rows_of(levels, level)
         if len(rows):
             aligned = roi_align(features, rois[rows].to(features.dtype), size, 1.0 / stride, sampling_ratio=2, aligned=True)
             pooled = pooled.index_put((rows,), aligned)
         elif features.requires_grad:
             pooled = pooled + 0.0 * features.sum()
     return pooled
+
+
+def _rows_of(levels: Tensor, level: int) -> Tensor:
+    """Which boxes are of a level. On the meta device, where boxes have no values, all are of the first."""
+    if levels.is_meta:
+        return torch.arange(0 if level else len(levels), device="meta")
+    return torch.nonzero(levels == level).squeeze(1)

@@ -39,7 +39,7 @@ model = dict(
     preprocess=dict(type=Preprocess, short=416, long=416),
     criterion=dict(type=QueryCriterion, soft_labels=True),
 )
-info = dict(type=ModelInfo, score_threshold=0.3, similarity="cosine", tracker="query_match")
+info = dict(type=ModelInfo, score_threshold=0.5, similarity="cosine", tracker="query_match")
 load_from = "default"
 allow_shape_mismatch = True
 

@@ -117,7 +117,7 @@ class PyAVSource:
             self._damage.resized()
             image = letterbox(frame, *self._stored_size)
         else:
-            image = _to_rgb(frame)
+            image = to_rgb(frame)
         return self._orientation.apply(image)
 
     def close(self) -> None:
@@ -159,6 +159,7 @@ def file_start(container: "av.container.InputContainer") -> Fraction:
     return max(Fraction(container.start_time or 0, av.time_base), Fraction(0))
 
 
-def _to_rgb(frame: av.VideoFrame) -> np.ndarray:
+def to_rgb(frame: av.VideoFrame) -> np.ndarray:
+    """uint8 [H, W, 3] as stored, by the colour matrix that the frame names or its height suggests."""
     guess_709 = frame.colorspace == _UNSPECIFIED and frame.height > _SD_HEIGHT
     return frame.to_ndarray(format="rgb24", src_colorspace=_ITU709 if guess_709 else None)

@@ -23,10 +23,10 @@ demo: $(STAMP) ## segment and track demo/clip.mp4 with the embedded model
 	@$(BIN)/queryinst-vis track demo/clip.mp4 --output $(DEMO).mp4 --json $(DEMO).json --overwrite
 	@echo "The result: $(CURDIR)/$(DEMO).mp4 (video) and $(CURDIR)/$(DEMO).json (tracks, see docs/json_format.md)"
 
-test: $(STAMP) ## the tests; ARGS="-k video -x" goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## the tests, on all cores; ARGS="-k video -x" goes to pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 $(ARGS)
 
-test-slow: $(STAMP) ## all tests, those over 30 seconds too
+test-slow: $(STAMP) ## all tests, those over 30 seconds too, one after the other
 	@$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
 
 lint: $(STAMP) ## ruff (rules and format) and mypy

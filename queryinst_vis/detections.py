@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from queryinst_vis.ops.boxes import xyxy_to_xywh
-from queryinst_vis.ops.rle import to_json
+from queryinst_vis.ops.rle import RLE, area, to_json
 from queryinst_vis.outputs import check_new_file, part_of
 from queryinst_vis.structures import Instances
 
@@ -39,15 +39,9 @@ class DetectionLog:
 
     def _annotations(self, instances: Instances) -> list[dict[str, Any]]:
         boxes = xyxy_to_xywh(instances.boxes).double().numpy().round(2).tolist()
-        rows = zip(instances.labels.tolist(), boxes, instances.scores.tolist(), strict=True)
-        annotations = [
-            {"image_id": self.num_images, "category_id": label + 1, "bbox": box, "score": round(score, 4), "iscrowd": 0}
-            for label, box, score in rows
-        ]
-        if instances.masks is None:
-            return [annotation | {"area": annotation["bbox"][2] * annotation["bbox"][3]} for annotation in annotations]
-        masks = zip(instances.masks.areas().tolist(), map(to_json, instances.masks.rles()), strict=True)
-        return [a | {"area": area, "segmentation": code} for a, (area, code) in zip(annotations, masks, strict=True)]
+        codes = [None] * len(instances) if instances.masks is None else instances.masks.rles()
+        rows = zip(instances.labels.tolist(), boxes, instances.scores.tolist(), codes, strict=True)
+        return [coco_annotation(self.num_images, *row) for row in rows]
 
     def close(self) -> None:
         """Finish the file and give it its name."""
@@ -66,6 +60,14 @@ class DetectionLog:
             self.close()
         else:
             self._finish()
+
+
+def coco_annotation(image_id: int, label: int, box: Sequence[float], score: float, code: RLE | None) -> dict[str, Any]:
+    """An object in a picture, without the annotation's id. box: left, top, width, height."""
+    row = {"image_id": image_id, "category_id": label + 1, "bbox": list(box), "score": round(score, 4), "iscrowd": 0}
+    if code is None:
+        return row | {"area": box[2] * box[3]}
+    return row | {"area": area(code), "segmentation": to_json(code)}
 
 
 def categories(classes: Sequence[str]) -> list[dict[str, Any]]:

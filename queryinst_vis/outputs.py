@@ -61,7 +61,7 @@ def new_folder(path: str | os.PathLike[str], *, overwrite: bool, known_by: str) 
     those made by the same command do. UserError: it may not be replaced, or its parent is missing or read-only.
     """
     path = Path(os.path.normpath(path))
-    _check_new_folder(path, overwrite=overwrite, known_by=known_by)
+    check_new_folder(path, overwrite=overwrite, known_by=known_by)
     part, old = part_of(path), path.with_name(path.name + ".old")
     shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
     part.mkdir()
@@ -76,7 +76,8 @@ def new_folder(path: str | os.PathLike[str], *, overwrite: bool, known_by: str) 
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _check_new_folder(path: Path, *, overwrite: bool, known_by: str) -> None:
+def check_new_folder(path: Path, *, overwrite: bool, known_by: str) -> None:
+    """UserError: `new_folder` may not make it."""
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is no folder")
     if path.is_symlink():

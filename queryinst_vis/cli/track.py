@@ -15,9 +15,9 @@ from queryinst_vis.cli.track_summary import TrackSummary
 from queryinst_vis.errors import UserError
 from queryinst_vis.outputs import check_new_file
 from queryinst_vis.pipeline import track_video
+from queryinst_vis.results import ResultWriter, open_result
 from queryinst_vis.structures import Frame, Instances, VideoInfo
 from queryinst_vis.trackers import build_tracker
-from queryinst_vis.tracks import TrackLog
 from queryinst_vis.video import VideoWriter, open_video, prefetch
 from queryinst_vis.video.writer import check_output
 from queryinst_vis.visualization import Trails, draw_instances
@@ -100,12 +100,12 @@ class _Outputs:
     ) -> None:
         self._classes, self._trails = classes, Trails()
         self._writer: VideoWriter | None = None
-        self._log: TrackLog | None = None
+        self._log: ResultWriter | None = None
         with ExitStack() as stack:
             if video_path:
                 self._writer = stack.enter_context(VideoWriter(video_path, info, audio_from=source, overwrite=overwrite))
             if json_path:
-                log = TrackLog(json_path, video_name=source.name, info=info, classes=classes, overwrite=overwrite)
+                log = open_result("json", json_path, video_name=source.name, info=info, classes=classes, overwrite=overwrite)
                 self._log = stack.enter_context(log)
             self._stack = stack.pop_all()
 

@@ -53,3 +53,14 @@ def to_json(rle: RLE) -> dict:
     """The same code with text instead of bytes, as JSON files want it."""
     counts = rle["counts"]
     return {"size": list(rle["size"]), "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}
+
+
+def area(rle: RLE) -> int:
+    """Pixels of a compressed code."""
+    return int(coco_mask.area(rle))
+
+
+def tight_box(rle: RLE) -> tuple[float, float, float, float]:
+    """Left, top, width, height of the pixels of a compressed code; zeros for an empty one."""
+    left, top, width, height = coco_mask.toBbox(rle).tolist()
+    return left, top, width, height

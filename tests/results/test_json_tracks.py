@@ -1,47 +1,19 @@
-"""The JSON of tracks: what docs/json_format.md says, in bounded memory, never half a file."""
+"""json, the document of tracks: what docs/json_format.md says, in bounded memory, never half a file."""
 
 import gc
 import json
 import tracemalloc
-from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
+from found_objects import CLASSES, HW, frame, instances, write
 from pycocotools import mask as coco_mask
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.masks import BitMasks
-from queryinst_vis.structures import Frame, Instances, VideoInfo
-from queryinst_vis.tracks import TrackLog
+from queryinst_vis.structures import Instances
 
-HW = (24, 32)
-INFO = VideoInfo(32, 24, Fraction(25), Fraction(1, 25), num_frames=3, duration=0.12)
-CLASSES = ("cat", "dog")
-
-
-def frame(index: int) -> Frame:
-    return Frame(np.zeros((*HW, 3), dtype=np.uint8), index, index, Fraction(1, 25))
-
-
-def instances(ids: list[int], *, class_scores: list[list[float]] | None = None) -> Instances:
-    count = len(ids)
-    masks = torch.zeros((count, *HW), dtype=torch.bool)
-    masks[:, 4:10, 5:12] = True
-    return Instances(
-        HW,
-        torch.tensor([[5.0, 4.0, 12.0, 10.0]]).repeat(count, 1),
-        torch.full((count,), 0.8),
-        torch.zeros(count, dtype=torch.int64),
-        None if class_scores is None else torch.tensor(class_scores),
-        BitMasks(masks),
-        track_ids=torch.tensor(ids, dtype=torch.int64),
-    )
-
-
-def log(path: Path, **options) -> TrackLog:
-    return TrackLog(path, video_name="in.mp4", info=INFO, classes=CLASSES, **options)
+log = partial(write, "json")
 
 
 def test_document(tmp_path: Path):
@@ -58,17 +30,17 @@ def test_document(tmp_path: Path):
         "duration": 0.12,
         "num_frames": 3,
     }
-    assert document["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    assert document["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": CLASSES[1]}]
     assert [(t["id"], t["category_id"], t["score"], [f["index"] for f in t["frames"]]) for t in document["tracks"]] == [
         (1, 1, 0.8, [2]),
         (2, 1, 0.8, [0, 2]),
     ]
     entry = document["tracks"][1]["frames"][1]
-    assert (entry["time"], entry["box"], entry["score"]) == (0.08, [5.0, 4.0, 7.0, 6.0], 0.8)
+    assert (entry["time"], entry["box"], entry["score"]) == (0.08, [6.0, 4.0, 4.0, 6.0], 0.8)
     mask = coco_mask.decode(entry["segmentation"])
     assert mask.shape == HW
-    assert mask[4:10, 5:12].all()
-    assert mask.sum() == 42
+    assert mask[4:10, 6:10].all()
+    assert mask.sum() == 24
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
@@ -123,3 +95,20 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path):
     tracemalloc.stop()
     assert used[1] - used[0] < 50_000
     assert (tmp_path / "a.json").stat().st_size > 300_000
+
+
+def test_category_is_the_one_seen_most_where_a_model_gives_no_distribution(tmp_path: Path):
+    with log(tmp_path / "a.json") as tracks:
+        tracks.add(frame(0), instances([1], label=1))
+        tracks.add(frame(1), instances([1], label=1))
+        tracks.add(frame(2), instances([1], label=0))
+    (track,) = json.loads((tmp_path / "a.json").read_text())["tracks"]
+    assert track["category_id"] == 2
+
+
+def test_frames_in_the_wrong_order_and_an_object_twice_are_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="frame 1 comes after frame 1"), log(tmp_path / "a.json") as tracks:  # noqa: PT012
+        tracks.add(frame(1), instances([1]))
+        tracks.add(frame(1), instances([1]))
+    with pytest.raises(UserError, match="frame 0 has object 7 twice"), log(tmp_path / "b.json") as tracks:
+        tracks.add(frame(0), instances([7, 7]))

@@ -1,6 +1,7 @@
-"""What every source of frames offers, and what goes wrong with videos."""
+"""What every source of frames offers and may cost, and what goes wrong with videos."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 from queryinst_vis.errors import UserError
@@ -11,16 +12,48 @@ class VideoError(UserError):
     """A video that cannot be read or written: one line saying which, why, and what would help."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What reading one video may cost.
+
+    max_pixels: of one stored picture; read_timeout: seconds without any data until a read fails; decode_threads: 0 for as many as
+    the machine has cores; allow_playlists: whether a file may be a list (m3u8, mpd, ffconcat) that opens other files.
+    """
+
+    max_pixels: int = 100_000_000
+    read_timeout: float = 30.0
+    decode_threads: int = 0
+    allow_playlists: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_pixels < 1 or not self.read_timeout > 0 or self.decode_threads < 0:
+            raise VideoError(f"limits of reading are at least 1 pixel, some seconds, and 0 threads or more, got {self}")
+
+    def check_size(self, name: object, width: int, height: int) -> None:
+        """VideoError: a picture of this size has too many pixels."""
+        if width * height > self.max_pixels:
+            raise VideoError(
+                f"{name}: a picture of {width} x {height} is over the limit of {self.max_pixels} pixels (Limits.max_pixels)"
+            )
+
+
 class VideoSource(Protocol):
     """Frames in presentation order, upright, with times that grow strictly and count from the start of the file.
 
     Iterating is done once. `problems` are what was met so far: one line per kind of damage, none for a sound video.
+    `statistics` are plain numbers about the delivery (frames, dropped, late, reconnects), empty for what is not live.
     """
 
     info: VideoInfo
 
     @property
+    def is_live(self) -> bool: ...
+
+    @property
     def problems(self) -> list[str]: ...
+
+    @property
+    def statistics(self) -> dict[str, int | float]: ...
 
     def __iter__(self) -> Iterator[Frame]: ...
 
@@ -29,6 +62,42 @@ class VideoSource(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc_info: object) -> None: ...
+
+
+class StoredSource:
+    """What sources that are not live have in common. A subclass sets `info` and gives `_frames`."""
+
+    info: VideoInfo
+    is_live = False
+    _begun = False
+
+    @property
+    def problems(self) -> list[str]:
+        """One line per kind of damage met so far."""
+        return []
+
+    @property
+    def statistics(self) -> dict[str, int | float]:
+        """Nothing to tell: every frame is waited for."""
+        return {}
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._begun:
+            raise RuntimeError("a video source is iterated once; open it again")
+        self._begun = True
+        return self._frames()
+
+    def _frames(self) -> Iterator[Frame]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
 
 def reason(error: Exception) -> str:

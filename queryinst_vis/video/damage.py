@@ -44,8 +44,12 @@ class Damage:
         try:
             return next(demuxed, None)
         except (av.FFmpegError, OSError) as error:
-            self._broke_off = reason(error)
+            self._broke_off = "no data in time" if isinstance(error, av.ExitError) else reason(error)
             return None
+
+    def sought(self) -> None:
+        """Reading began in the middle: what a whole file should hold is no measure any more."""
+        self._num_declared, self._one_picture_per_packet = 0, False
 
     def undecodable(self, error: Exception) -> None:
         """A packet the decoder refused."""

@@ -5,67 +5,126 @@ Whatever decodes is delivered. Damage never ends the reading early: it is counte
 
 import itertools
 import os
+import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Self
 
 import av
 import numpy as np
 from av.stream import Disposition
 
 from queryinst_vis.structures import Frame, VideoInfo
-from queryinst_vis.video.base import VideoError, reason
+from queryinst_vis.video.base import Limits, StoredSource, VideoError
+from queryinst_vis.video.container import file_start, open_container
 from queryinst_vis.video.damage import Damage
+from queryinst_vis.video.pipe import Pipe
+from queryinst_vis.video.pixels import to_rgb
+from queryinst_vis.video.selection import Selection
 from queryinst_vis.video.timing import PresentationClock, average_fps
 from queryinst_vis.video.upright import letterbox, orientation_of
 
-_UNSPECIFIED, _ITU709, _FULL_RANGE = 2, 1, 2
-_SD_HEIGHT = 576  # taller pictures that do not name their colour matrix are BT.709, as players take them
+__all__ = ["PyAVSource", "file_start", "open_container", "to_rgb"]
+
+_FULL_RANGE = 2
 _DECODING_TIMES_ONLY = {"avi"}  # what passes for a frame's pts there is that of a packet stored elsewhere
-_NOT_VIDEO_FILES = {"tty", "concat", "hls", "dash", "sdp", "rtsp"}  # plain text, and lists that open other files
+_INDEXED = {"mov", "matroska"}  # whose seeking can be relied on
+_SEEK_MARGIN = Fraction(1)  # seconds: files are sought by decoding times, which lie before those of presentation
+_CLOSE_SECONDS = 1.0
 
 
-class PyAVSource:
-    """The first video stream of a file, as a `VideoSource`."""
+class PyAVSource(StoredSource):
+    """The first video stream of a file or pipe, as a `VideoSource`."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """VideoError: not a file, not a video, or nothing in it can be decoded."""
-        self.path = Path(path)
-        self._container = open_container(self.path)
+    def __init__(
+        self, path: str | os.PathLike[str] | Pipe, *, selection: Selection | None = None, limits: Limits | None = None
+    ) -> None:
+        """VideoError: not a file, not a video, nothing in it can be decoded, or nothing in the selection."""
+        self.path = path if isinstance(path, Pipe) else Path(path)
+        self._selection, self._limits = selection or Selection(), limits or Limits()
         self._closed = False
+        self._in_use = threading.Lock()
+        self._open()
         try:
             self._start()
         except BaseException:
             self.close()
             raise
 
+    def _open(self) -> None:
+        self._container = self._reopen()
+        self._closed = False
+
+    def _reopen(self) -> "av.container.InputContainer":
+        return self.path.open(self._limits) if isinstance(self.path, Pipe) else open_container(self.path, self._limits)
+
     def _start(self) -> None:
-        self._stream = self._video_stream()
-        self._stream.thread_type = "AUTO"
-        self._damage = Damage(self._container, self._stream)
-        self._decoded = self._decode()
-        first = next(self._decoded, None)
+        first = self._sought() or self._first()
         if first is None:
             problems = "; ".join(self._damage.lines())
             raise VideoError(f"nothing could be decoded from {self.path}: {problems or 'it holds no pictures'}")
-        self._first: av.VideoFrame | None = first
         self._orientation = orientation_of(first)
         self._stored_size = (first.width, first.height)
-        self.info = self._describe(first)
+        whole = self._describe(first)
+        self.info = self._selection.of_info(whole)
         self._by_dts = self._container.format.name in _DECODING_TIMES_ONLY
-        file_begins = round(file_start(self._container) / self.info.time_base)
-        start = (first.dts or 0) if self._by_dts else file_begins  # a decoder that reorders is late from the first picture on
-        self._clock = PresentationClock(time_base=self.info.time_base, fps=self.info.fps, start=start)
+        start = (first.dts or 0) if self._by_dts else self._zero  # a decoder that reorders is late from the first picture on
+        self._clock = PresentationClock(time_base=whole.time_base, fps=whole.fps, start=start)
+        timed = ((frame, self._clock(self._stored_time(frame))) for frame in itertools.chain([first], self._decoded))
+        self._wanted = self._selection.of_items(timed, lambda item: item[1] * whole.time_base)
+        self._next_wanted = next(self._wanted, None)
+        if self._next_wanted is None:
+            raise VideoError(f"{self.path} has no frame from {self._selection}")
+
+    def _first(self) -> av.VideoFrame | None:
+        """The first picture that decodes, from here on."""
+        self._stream = self._video_stream()
+        self._damage = Damage(self._container, self._stream)
+        self._decoded = self._decode()
+        return next(self._decoded, None)
+
+    def _sought(self) -> av.VideoFrame | None:
+        """A picture shortly before the selection; None where it has to be reached by reading from the start."""
+        start = self._selection.start - _SEEK_MARGIN
+        if start <= 0 or not _INDEXED & set(self._container.format.name.split(",")):
+            return None
+        try:
+            self._container.seek(int((start + file_start(self._container)) * av.time_base))
+            first = self._first()
+        except av.FFmpegError:
+            first = None
+        if first is not None and first.pts is not None and (first.pts - self._zero) * self._tick <= self._selection.start:
+            self._damage.sought()
+            return first
+        self._container.close()
+        self._open()
+        return None
+
+    @property
+    def _zero(self) -> int:
+        """Ticks at which the file begins."""
+        return round(file_start(self._container) / self._tick)
+
+    @property
+    def _tick(self) -> Fraction:
+        return Fraction(self._stream.time_base or 1)
+
+    def _stored_time(self, frame: av.VideoFrame) -> int | None:
+        return frame.dts if self._by_dts else frame.pts
 
     def _video_stream(self) -> "av.video.stream.VideoStream":
         streams = self._container.streams
         moving = [stream for stream in streams.video if not stream.disposition & Disposition.attached_pic]
         if not moving:
             raise VideoError(f"{self.path} has no video stream{' (sound only)' if streams.audio else ''}")
-        if moving[0].codec_context is None:
+        stream, context = moving[0], moving[0].codec_context
+        if context is None:
             raise VideoError(f"no decoder for the video in {self.path}")
-        return moving[0]
+        self._limits.check_size(self.path, context.width, context.height)
+        stream.thread_type = "AUTO"
+        context.thread_count = self._limits.decode_threads
+        context.options = {"max_pixels": str(self._limits.max_pixels)}
+        return stream
 
     def _describe(self, first: av.VideoFrame) -> VideoInfo:
         stream, container = self._stream, self._container
@@ -73,26 +132,30 @@ class PyAVSource:
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         if self._orientation.transpose:
             width, height, aspect = height, width, 1 / aspect
-        duration = stream.duration * stream.time_base if stream.duration else None
+        duration = stream.duration * self._tick if stream.duration else None
         if duration is None and container.duration:
             duration = Fraction(container.duration, av.time_base)
         return VideoInfo(
             width=width,
             height=height,
-            fps=average_fps(stream, container.name),
-            time_base=Fraction(stream.time_base),
+            fps=average_fps(stream, None if isinstance(self.path, Pipe) else self._reopen),
+            time_base=self._tick,
             num_frames=stream.frames or None,
             duration=float(duration) if duration is not None else None,
             sample_aspect_ratio=aspect,
             full_range=first.color_range == _FULL_RANGE,
         )
 
-    def __iter__(self) -> Iterator[Frame]:
-        if self._first is None:
-            raise RuntimeError("a video source is iterated once; open the file again")
-        decoded, self._first = itertools.chain([self._first], self._decoded), None
-        for index, frame in enumerate(decoded):
-            yield Frame(self._upright(frame), index, self._clock(frame.dts if self._by_dts else frame.pts), self.info.time_base)
+    def _frames(self) -> Iterator[Frame]:
+        for index in itertools.count():
+            with self._in_use:
+                if self._next_wanted is None or self._closed:
+                    return
+                picture, pts = self._next_wanted
+                frame = Frame(self._upright(picture), index, pts, self.info.time_base)
+            yield frame
+            with self._in_use:
+                self._next_wanted = None if self._closed else next(self._wanted, None)
 
     @property
     def problems(self) -> list[str]:
@@ -121,45 +184,10 @@ class PyAVSource:
         return self._orientation.apply(image)
 
     def close(self) -> None:
-        """Let go of the file. Not while another thread iterates."""
-        if not self._closed:
-            self._closed = True
-            self._container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-
-def open_container(path: Path) -> "av.container.InputContainer":
-    """A media file opened for reading, only as a file: no protocol in its name, no list of other files in it. VideoError."""
-    if not path.exists():
-        raise VideoError(f"{path} does not exist")
-    if not path.is_file():
-        raise VideoError(f"{path} is {'a directory' if path.is_dir() else 'not a regular file'}, not a video file")
-    if not path.stat().st_size:
-        raise VideoError(f"{path} is empty (0 bytes)")
-    url = f"file:{path.resolve()}"  # a name may begin with a dash or look like a protocol
-    try:
-        container = av.open(url, metadata_errors="replace", container_options={"protocol_whitelist": "file"})
-    except PermissionError:
-        raise VideoError(f"{path}: no permission to read it") from None
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise VideoError(f"{path} is not a video this can read ({reason(error)})") from None
-    if _NOT_VIDEO_FILES & set(container.format.name.split(",")):
-        container.close()
-        raise VideoError(f"{path} is not a video file (it reads as '{container.format.name}')")
-    return container
-
-
-def file_start(container: "av.container.InputContainer") -> Fraction:
-    """Seconds at which the first of a file's streams begins; times count from there (captures of broadcasts begin at hours)."""
-    return max(Fraction(container.start_time or 0, av.time_base), Fraction(0))
-
-
-def to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    """uint8 [H, W, 3] as stored, by the colour matrix that the frame names or its height suggests."""
-    guess_709 = frame.colorspace == _UNSPECIFIED and frame.height > _SD_HEIGHT
-    return frame.to_ndarray(format="rgb24", src_colorspace=_ITU709 if guess_709 else None)
+        """Let go of the file; while another thread waits for a frame that does not come, leave it to the process's end."""
+        if not self._closed and self._in_use.acquire(timeout=_CLOSE_SECONDS):
+            try:
+                self._closed = True
+                self._container.close()
+            finally:
+                self._in_use.release()

@@ -1,5 +1,6 @@
 """Frame rates worth believing, and presentation times that always grow."""
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import av
@@ -44,18 +45,23 @@ class PresentationClock:
         return self._last + self._step
 
 
-def average_fps(stream: "av.video.stream.VideoStream", url: str) -> Fraction | None:
-    """Average rate of a video stream: what the file says if that can be, else measured on its first packets, else guessed."""
+def average_fps(
+    stream: "av.video.stream.VideoStream", reopen: Callable[[], "av.container.InputContainer"] | None
+) -> Fraction | None:
+    """Average rate of a video stream: what the file says if that can be, else measured on its first packets, else guessed.
+
+    reopen: opens the same file anew; None where it can be read only once.
+    """
     claimed = stream.average_rate
     if claimed and claimed <= _PLAUSIBLE_FPS:
         return Fraction(claimed)
-    guessed = Fraction(stream.guessed_rate) if stream.guessed_rate else None
-    return _measured_fps(url, stream.index) or guessed
+    guessed = Fraction(stream.guessed_rate) if stream.guessed_rate and stream.guessed_rate <= _PLAUSIBLE_FPS else None
+    return (reopen and _measured_fps(reopen, stream.index)) or guessed
 
 
-def _measured_fps(url: str, stream_index: int) -> Fraction | None:
+def _measured_fps(reopen: Callable[[], "av.container.InputContainer"], stream_index: int) -> Fraction | None:
     times: list[Fraction] = []
-    with av.open(url, metadata_errors="replace", container_options={"protocol_whitelist": "file"}) as container:
+    with reopen() as container:
         try:
             for packet in container.demux(container.streams[stream_index]):
                 if packet.pts is not None:

@@ -1,9 +1,11 @@
 """The main path: frames in, instances out; with a tracker, instances that keep their identity. Every tool runs these."""
 
-from collections.abc import Collection, Iterable, Iterator
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import torch
 
+from queryinst_vis.errors import UserError
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.structures import Frame, Instances
 from queryinst_vis.trackers.base import Tracker
@@ -42,3 +44,14 @@ def track_video(
         with torch.inference_mode():
             tracked = tracker.update(instances, time=frame.time)
         yield frame, tracked
+
+
+def labels_of(names: Sequence[str] | None, classes: Sequence[str]) -> list[int] | None:
+    """Labels of class names, None for all. UserError names the nearest class to one that does not exist."""
+    if names is None:
+        return None
+    for name in names:
+        if name not in classes:
+            nearest = difflib.get_close_matches(name, classes, n=1, cutoff=0.0)
+            raise UserError(f"no class is called '{name}'" + (f"; did you mean '{nearest[0]}'?" if nearest else ""))
+    return [classes.index(name) for name in names]

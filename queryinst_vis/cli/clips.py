@@ -7,12 +7,12 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
-from queryinst_vis.cli.model_options import add_model_arguments, labels_of, load
+from queryinst_vis.cli.model_options import add_model_arguments, load
 from queryinst_vis.evaluation.clips import ClipScores, ShownFrame, load_truth, measure_clip, shown_frame
 from queryinst_vis.evaluation.detection_cache import Timed, load_detections, save_detections
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.outputs import check_folder, check_new_file, write_whole
-from queryinst_vis.pipeline import segment_frames
+from queryinst_vis.pipeline import labels_of, segment_frames
 from queryinst_vis.trackers import Tracker, build_tracker
 from queryinst_vis.video import open_video
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from queryinst_vis.cli.model_options import labels_of, load
+from queryinst_vis.cli.model_options import load
 from queryinst_vis.data.videos import YtvisVideos
 from queryinst_vis.errors import UserError
 from queryinst_vis.evaluation.category_map import CategoryMap
@@ -15,7 +15,7 @@ from queryinst_vis.evaluation.detection_cache import Timed, load_detections, sav
 from queryinst_vis.evaluation.simulated import SimulatedDetector, parse_difficulty
 from queryinst_vis.model_zoo import weights_path
 from queryinst_vis.models.base import ModelInfo
-from queryinst_vis.pipeline import segment_frames
+from queryinst_vis.pipeline import labels_of, segment_frames
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,6 @@
 """The options that choose and load a model, the same for every command that runs one."""
 
 import argparse
-import difflib
-from collections.abc import Sequence
 
 from queryinst_vis.checkpoint import load_model
 from queryinst_vis.errors import UserError
@@ -27,17 +25,6 @@ def load(args: argparse.Namespace) -> ImageModel:
     if args.score_threshold is not None:
         model.info.score_threshold = args.score_threshold
     return model
-
-
-def labels_of(names: Sequence[str] | None, classes: Sequence[str]) -> list[int] | None:
-    """Labels of class names, None for all. UserError names the nearest class to one that does not exist."""
-    if names is None:
-        return None
-    for name in names:
-        if name not in classes:
-            nearest = difflib.get_close_matches(name, classes, n=1, cutoff=0.0)
-            raise UserError(f"no class is called '{name}'" + (f"; did you mean '{nearest[0]}'?" if nearest else ""))
-    return [classes.index(name) for name in names]
 
 
 def probability(text: str) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from queryinst_vis.cli.model_options import add_model_arguments, labels_of, load
+from queryinst_vis.cli.model_options import add_model_arguments, load
 from queryinst_vis.cli.progress import progress_bar
 from queryinst_vis.cli.stopping import stop_on_signal
 from queryinst_vis.cli.view_options import add_view_arguments, with_views
@@ -17,7 +17,7 @@ from queryinst_vis.detections import DetectionLog
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.outputs import check_new_file
-from queryinst_vis.pipeline import segment_frames
+from queryinst_vis.pipeline import labels_of, segment_frames
 from queryinst_vis.structures import Frame, Instances
 from queryinst_vis.video.images import ImageError, can_write, check_output, image_paths, read_image, write_image
 from queryinst_vis.visualization import draw_instances

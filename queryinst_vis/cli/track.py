@@ -1,132 +1,128 @@
-"""`track IN`: a video in; the same video with its objects drawn, and their tracks as JSON, out."""
+"""`track IN`: a video in; the same video with its objects drawn, and their tracks in any format, out."""
 
 import argparse
+import re
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
-from itertools import islice
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
-from queryinst_vis.cli.model_options import add_model_arguments, labels_of, load
+from queryinst_vis.cli.job_options import add_job_arguments, job_settings, result_of
+from queryinst_vis.cli.model_options import load
 from queryinst_vis.cli.progress import progress_bar
-from queryinst_vis.cli.stopping import stop_on_signal
-from queryinst_vis.cli.track_summary import TrackSummary
+from queryinst_vis.cli.stopping import Stop, stop_on_signal
+from queryinst_vis.cli.track_summary import NearMisses, statistics_line, summary_line
 from queryinst_vis.errors import UserError
-from queryinst_vis.outputs import check_new_file
-from queryinst_vis.pipeline import track_video
-from queryinst_vis.results import ResultWriter, open_result
+from queryinst_vis.job import Job, JobReport, Watcher, run_job
+from queryinst_vis.job_outputs import STANDARD_OUTPUT
+from queryinst_vis.models.base import ImageModel
+from queryinst_vis.results import KINDS
 from queryinst_vis.structures import Frame, Instances, VideoInfo
-from queryinst_vis.trackers import build_tracker
-from queryinst_vis.video import VideoWriter, open_video, prefetch
-from queryinst_vis.video.writer import check_output
-from queryinst_vis.visualization import Trails, draw_instances
+from queryinst_vis.video import VideoSource
 
 DAMAGED = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", type=Path, metavar="IN", help="a video file")
-    parser.add_argument("--output", type=Path, metavar="OUT.mp4", help="annotated video (default: NAME_tracked.mp4 here)")
-    parser.add_argument("--no-video", action="store_true", help="write no video, only the JSON")
-    parser.add_argument("--json", type=Path, metavar="OUT.json", help="tracks with boxes and masks (docs/json_format.md)")
-    parser.add_argument("--overwrite", action="store_true", help="replace output files that exist")
     parser.add_argument(
-        "--tracker", metavar="NAME", help="e.g. iou, masktrack, memory_bank or query_match (default: what suits the model)"
+        "input",
+        metavar="IN",
+        help='a video file, a folder or "glob" of pictures, - for standard input, camera:0, or the address of a stream (rtsp://...)',
     )
-    parser.add_argument("--max-frames", type=_positive, metavar="N", help="stop after N frames")
-    add_model_arguments(parser)
+    parser.add_argument("--output", type=Path, metavar="OUT.mp4", help="annotated video (default: NAME_tracked.mp4 here)")
+    parser.add_argument("--no-video", action="store_true", help="write no video, only results")
+    parser.add_argument("--json", metavar="OUT.json", help="tracks with boxes and masks (docs/json_format.md)")
+    parser.add_argument("--jsonl", metavar="OUT.jsonl", help="a line of JSON per frame as it happens, - for standard output")
+    parser.add_argument(
+        "--results",
+        type=result_of,
+        action="append",
+        default=[],
+        metavar="KIND=PATH",
+        help=f"results of another kind, may be given again: {', '.join(KINDS)}",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace output files that exist")
+    parser.add_argument("--quiet", action="store_true", help="say nothing but what is wrong")
+    add_job_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Track one video. Exit codes: 0; 3 when the video is damaged; 128 + signal when stopped."""
-    video_path, json_path = _output_paths(args)
-    with open_video(args.input) as source:
-        model = load(args)
-        info = model.info
-        labels = labels_of(args.classes, info.classes)
-        tracker = build_tracker(args.tracker or info.tracker, score_threshold=info.score_threshold, similarity=info.similarity)
-        summary = TrackSummary(model, labels)
-        with (
-            stop_on_signal() as stop,
-            _Outputs(args.input, source.info, info.classes, video_path, json_path, overwrite=args.overwrite) as outputs,
-            closing(prefetch(islice(source, args.max_frames))) as frames,
-            progress_bar(args.input.name, _expected_frames(source.info, args.max_frames)) as advance,
-        ):
-            for frame, instances in track_video(frames, model, tracker, labels=labels):
-                outputs.add(frame, instances)
-                summary.add(frame, instances)
-                advance()
-                if stop.signal is not None:
-                    break
-        problems = source.problems + outputs.problems
-    print(*summary.lines(), *(f"wrote {path}" for path in (video_path, json_path) if path), sep="\n")
+    job = _job(args)
+    with ExitStack() as stack:
+        watcher = _Watcher(job, stack, is_quiet=args.quiet)
+        report = run_job(job, lambda: load(args), watcher)
+    if not args.quiet:
+        has_output = any(path == STANDARD_OUTPUT for _, path in job.results)
+        print(*watcher.summary(report), sep="\n", file=sys.stderr if has_output else sys.stdout)
+    return _end(job, report, watcher.stop)
+
+
+def _end(job: Job, report: JobReport, stop: Stop) -> int:
+    """Say what is wrong; the exit code."""
     if stop.signal is not None:
-        print(f"stopped after {summary.num_frames} frames; what was done is kept", file=sys.stderr)
+        after = "the same command goes on from there" if job.resume else "what was done is kept"
+        print(f"stopped after {report.num_frames} frames; {after}", file=sys.stderr)
         return stop.exit_code
-    if problems:
-        print(f"{args.input} is damaged: {'; '.join(problems)}", file=sys.stderr)
-    return DAMAGED if problems else 0
+    if report.damage:
+        print(f"{job.source} is damaged: {'; '.join(report.damage)}", file=sys.stderr)
+    for line in report.lost:
+        print(line, file=sys.stderr)
+    return DAMAGED if report.problems else 0
 
 
-def _output_paths(args: argparse.Namespace) -> tuple[Path | None, Path | None]:
-    """Where the video and the JSON go, checked before any work."""
-    if args.no_video and (args.output or not args.json):
-        raise UserError("--no-video goes with --json OUT.json and without --output")
-    video = None
-    if not args.no_video:
-        video = check_output(args.output or Path(f"{args.input.stem}_tracked.mp4"), overwrite=args.overwrite)
-    json = check_new_file(args.json, overwrite=args.overwrite) if args.json else None
-    for path in (video, json):
-        if path and path.exists() and args.input.exists() and path.samefile(args.input):
-            raise UserError(f"{path} is the input; name another output")
-    if video and json and video.absolute() == json.absolute():
-        raise UserError(f"{json} cannot be the video and the JSON")
-    return video, json
+def _job(args: argparse.Namespace) -> Job:
+    results = [*args.results]
+    results += [(kind, path) for kind in ("json", "jsonl") if (path := getattr(args, kind)) is not None]
+    if args.no_video and (args.output or not results):
+        raise UserError("--no-video goes with --json OUT.json or another result and without --output")
+    video = None if args.no_video else args.output or Path(f"{_stem(args.input)}_tracked.{_suffix(args.codec)}")
+    return Job(source=args.input, video=video, results=tuple(results), overwrite=args.overwrite, **job_settings(args))
 
 
-class _Outputs:
-    """The files of one run: annotated video, JSON, or both."""
+def _stem(source: str) -> str:
+    """What files made of a source are called."""
+    if source == "-":
+        return "stdin"
+    if "://" in source or "*" in source or not Path(source).stem:
+        return re.sub(r"[^\w.]+", "_", source.partition("://")[2] or source).strip("._") or "video"
+    return Path(source).stem.replace(":", "")
 
-    def __init__(
-        self,
-        source: Path,
-        info: VideoInfo,
-        classes: Sequence[str],
-        video_path: Path | None,
-        json_path: Path | None,
-        *,
-        overwrite: bool,
-    ) -> None:
-        self._classes, self._trails = classes, Trails()
-        self._writer: VideoWriter | None = None
-        self._log: ResultWriter | None = None
-        with ExitStack() as stack:
-            if video_path:
-                self._writer = stack.enter_context(VideoWriter(video_path, info, audio_from=source, overwrite=overwrite))
-            if json_path:
-                log = open_result("json", json_path, video_name=source.name, info=info, classes=classes, overwrite=overwrite)
-                self._log = stack.enter_context(log)
-            self._stack = stack.pop_all()
 
-    def add(self, frame: Frame, instances: Instances) -> None:
-        """Write what was found in the next frame."""
-        if self._log:
-            self._log.add(frame, instances)
-        if self._writer:
-            picture = draw_instances(frame.image, instances, classes=self._classes, trails=self._trails)
-            self._writer.write(picture, frame.pts)
+def _suffix(codec: str) -> str:
+    return "mov" if codec == "prores" else "mp4"
 
-    @property
-    def problems(self) -> list[str]:
-        """What could not be carried over, complete once closed."""
-        return self._writer.problems if self._writer else []
 
-    def __enter__(self) -> Self:
-        return self
+class _Watcher(Watcher):
+    """Progress bar, signals, and what the summary needs."""
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._stack.__exit__(*exc_info)
+    def __init__(self, job: Job, stack: ExitStack, *, is_quiet: bool) -> None:
+        """stack: what begins with the first frame ends with it."""
+        self.stop = Stop()
+        self._job, self._stack, self._is_quiet = job, stack, is_quiet
+
+    def begin(self, source: VideoSource, model: ImageModel, *, num_resumed: int) -> None:
+        self.stop = self._stack.enter_context(stop_on_signal())
+        self._near_misses = NearMisses(model, self._job.classes)
+        total = _expected_frames(source.info, self._job.max_frames)
+        if not self._is_quiet:
+            self._advance = self._stack.enter_context(progress_bar(self._job.name, total and total - num_resumed))
+
+    def frame(self, frame: Frame, instances: Instances) -> None:
+        self._near_misses.add(frame, instances)
+        if not self._is_quiet:
+            self._advance()
+
+    def should_stop(self) -> bool:
+        return self.stop.signal is not None
+
+    def summary(self, report: JobReport) -> list[str]:
+        """To be printed at the end."""
+        lines = [summary_line(report), statistics_line(report)]
+        if not report.tracks and report.num_frames > report.num_resumed:
+            lines.append(self._near_misses.hint())
+        if not (report.is_stopped and self._job.resume):
+            lines += [f"wrote {path}" for path in report.outputs if path != STANDARD_OUTPUT]
+        return [line for line in lines if line]
 
 
 def _expected_frames(info: VideoInfo, max_frames: int | None) -> int | None:
@@ -134,9 +130,3 @@ def _expected_frames(info: VideoInfo, max_frames: int | None) -> int | None:
     if known is None and info.duration and info.fps:
         known = round(info.duration * info.fps)
     return min((number for number in (known, max_frames) if number), default=None)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got '{text}'")
-    return int(text)

@@ -45,8 +45,8 @@ def test_life_of_a_track():
 def test_last_frame_ends_all_that_is_there_or_waited_for():
     finder = EventFinder(patience=1)
     run(finder, [shown(1, 2, 3), shown(3, 1)])
-    assert short(finder.finish(frame(1))) == [("ended", 1, 1), ("ended", 2, 1), ("ended", 3, 1)]
-    assert finder.finish(frame(1)) == []
+    assert short(finder.finish()) == [("ended", 1, 1), ("ended", 2, 1), ("ended", 3, 1)]
+    assert finder.finish() == []
 
 
 def test_one_that_comes_back_after_its_end_has_returned():
@@ -61,7 +61,7 @@ def test_label_is_that_of_the_last_sighting():
 
 
 def test_no_frame_and_no_object_give_no_event():
-    assert EventFinder().finish(frame(0)) == []
+    assert EventFinder().finish() == []
     assert run(EventFinder(), [shown()] * 5) == []
 
 
@@ -77,7 +77,7 @@ def test_memory_does_not_grow(monkeypatch: pytest.MonkeyPatch):
     finder = EventFinder(patience=0.2)
     run(finder, [shown(index + 1) for index in range(100)])
     state = finder.state_dict()
-    assert {name: len(rows) for name, rows in state.items()} == {"present": 1, "absent": 2, "ended": 5}
+    assert {name: len(rows) for name, rows in state.items()} == {"present": 1, "absent": 2, "ended": 5, "last": 2}
 
 
 @pytest.fixture(params=available(TRACKERS))
@@ -98,7 +98,7 @@ def tracked(request: pytest.FixtureRequest) -> list[Instances]:
 def test_every_track_of_every_tracker_has_a_life_that_makes_sense(tracked: list[Instances]):
     finder = EventFinder(patience=0.5)
     found = run(finder, tracked)
-    found += finder.finish(frame(len(tracked) - 1))
+    found += finder.finish()
     lives = defaultdict(str)
     for event in found:
         lives[event.track_id] += event.kind[0]

@@ -42,7 +42,7 @@ class AudioTrack:
         if self._input.streams.audio:
             stream = self._input.streams.audio[0]
             if _decodes(path):
-                self._packets = self._carried(stream, container, start)
+                self._packets = _lasting(self._carried(stream, container, start))
             else:
                 self.problem = f"the sound was dropped: it cannot be decoded ({getattr(stream, 'name', None) or 'unknown codec'})"
 
@@ -102,6 +102,18 @@ def _open_near(path: Path, start: Fraction) -> "av.container.InputContainer":
         pass
     container.close()
     return open_container(path)
+
+
+def _lasting(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
+    """Packets, each lasting until the next: after a gap, too, the times of fragments then add up."""
+    previous: av.Packet | None = None
+    for packet in packets:
+        if previous is not None:
+            previous.duration = packet.pts - previous.pts
+            yield previous
+        previous = packet
+    if previous is not None:
+        yield previous
 
 
 def _can_be_copied(stream: "av.audio.stream.AudioStream", container: Container) -> bool:

@@ -15,6 +15,9 @@ from queryinst_vis.video.base import VideoError
 
 FRAGMENT = Fraction(1, 5)  # seconds
 _MOST_TICKS = 2**31 - 1
+_EXACT = {"avoid_negative_ts": "disabled"}  # else sound that begins before 0, as AAC's does, moves all times
+_LONGEST_SAMPLE = 2**28  # reordered pictures are up to five of these late, which is kept in 31 bits
+_LEAST_CLOCK = 10000
 _FINE_TICKS = 1_000_000  # a second of the movie, so that the first sample of the sound is placed to the microsecond
 
 
@@ -56,17 +59,31 @@ class Container:
     def _is_matroska(self) -> bool:
         return self.format in ("matroska", "webm")
 
+    @property
+    def counts_by_duration(self) -> bool:
+        """Whether the times of pictures are sums of durations, so that each must last until the next."""
+        return not self._is_matroska
+
+    def longest(self, time_base: Fraction) -> int | None:
+        """Ticks after which a picture must be followed by another one, None: it need not."""
+        if self._is_matroska:
+            return None
+        clock = time_base.denominator
+        while clock < _LEAST_CLOCK:  # as FFmpeg chooses that of the track
+            clock *= 2
+        return max(int(_LONGEST_SAMPLE / (clock * time_base)), 1)
+
     def while_writing(self, time_base: Fraction) -> dict[str, str]:
         """FFmpeg's options for a file that plays at any moment."""
         options = {"flush_packets": "1", "max_interleave_delta": "1"}  # sound and pictures come in order: nothing waits
         if self._is_matroska:
-            return options | {"cluster_time_limit": str(int(FRAGMENT * 1000))}
+            return options | _EXACT | {"cluster_time_limit": str(int(FRAGMENT * 1000))}
         microseconds = str(int(FRAGMENT * 1_000_000))
         return options | _ticks(time_base) | {"movflags": "+delay_moov+default_base_moof", "frag_duration": microseconds}
 
     def when_complete(self, time_base: Fraction) -> dict[str, str]:
         """FFmpeg's options for a file with its index in front."""
-        return {"cues_to_front": "1"} if self._is_matroska else {"movflags": "+faststart"} | _ticks(time_base)
+        return _EXACT | {"cues_to_front": "1"} if self._is_matroska else {"movflags": "+faststart"} | _ticks(time_base)
 
 
 def _ticks(time_base: Fraction) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -11,6 +12,7 @@ from queryinst_vis.structures import VideoInfo
 from queryinst_vis.video.codecs import CODECS, encoder_for
 
 _BT709, _LIMITED_RANGE = 1, 1
+_USUAL_FPS, _MOST_FPS = 25, 240  # more is a clock that passes for a rate; SVT-AV1 refuses it
 
 
 class PictureEncoder:
@@ -23,7 +25,7 @@ class PictureEncoder:
         name = encoder_for(codec)
         if name == "libsvtav1":
             os.environ.setdefault("SVT_LOG", "0")  # else it writes a page to the standard error
-        stream = output.add_stream(name, rate=info.fps or 25, options=dict(self._codec.encoders[name]))
+        stream = output.add_stream(name, rate=_rate(info), options=dict(self._codec.encoders[name]))
         stream.width, stream.height = info.width + info.width % 2, info.height + info.height % 2
         stream.pix_fmt = self._codec.pix_fmt
         context = stream.codec_context
@@ -42,6 +44,12 @@ class PictureEncoder:
         frame = self._reformatter.reformat(
             frame, format=self._codec.pix_fmt, dst_colorspace=_BT709, dst_color_range=_LIMITED_RANGE
         )
+        self._shown = frame
+        return self.again(pts)
+
+    def again(self, pts: int) -> Sequence[av.Packet]:
+        """Packets that are ready after the last picture once more, at another time."""
+        frame = self._shown
         frame.pts, frame.time_base, frame.duration = pts, self._info.time_base, self.step
         return self._stream.encode(frame)
 
@@ -52,4 +60,8 @@ class PictureEncoder:
 
 def ticks_per_frame(info: VideoInfo) -> int:
     """How long a picture is shown, by the average rate."""
-    return max(round(1 / (info.time_base * (info.fps or 25))), 1)
+    return max(round(1 / (info.time_base * _rate(info))), 1)
+
+
+def _rate(info: VideoInfo) -> Fraction:
+    return info.fps if info.fps and 0 < info.fps <= _MOST_FPS else Fraction(_USUAL_FPS)

@@ -1,7 +1,8 @@
 """Packets moved from one file to another as they are, with their exact times: nothing is decoded or encoded."""
 
 import heapq
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,26 +11,36 @@ import av
 from queryinst_vis.video.base import VideoError
 from queryinst_vis.video.codecs import Container
 
+_PACKETS_TO_SORT = 16  # the earliest pictures are among the first of these in decoding order
+
 
 def create(path: Path, container: Container, options: dict[str, str]) -> "av.container.OutputContainer":
     """A media file opened for writing, whatever its name looks like."""
     return av.open(f"file:{path.absolute()}", "w", format=container.format, container_options=options)
 
 
-def with_index_in_front(source: Path, target: Path, container: Container, time_base: Fraction) -> None:
-    """Copy a file written in fragments into one with its index in front. FFmpegError, OSError."""
+def with_index_in_front(source: Path, target: Path, container: Container, time_base: Fraction, *, step: int) -> None:
+    """Copy a file written in fragments into one with its index in front. FFmpegError, OSError.
+
+    step: how long the last picture is shown, in ticks of `time_base`.
+    """
     with (
         av.open(f"file:{source.absolute()}") as fragments,
         create(target, container, container.when_complete(time_base)) as output,
     ):
-        targets = {}
-        for stream in fragments.streams:
-            targets[stream.index] = output.add_stream_from_template(stream)
-            targets[stream.index].time_base = stream.time_base
+        targets = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in fragments.streams}
+        last: av.Packet | None = None  # of the pictures; its duration is not read back with every codec
         for packet in fragments.demux():
             if packet.size:
+                is_picture = packet.stream.type == "video"
                 packet.stream = targets[packet.stream.index]
-                output.mux(packet)
+                if is_picture:
+                    packet, last = last, packet
+                if packet is not None:
+                    output.mux(packet)
+        if last is not None:
+            last.duration = round(step * time_base / last.time_base)
+            output.mux(last)
 
 
 def is_playable(path: Path) -> bool:
@@ -41,24 +52,66 @@ def is_playable(path: Path) -> bool:
         return False
 
 
+class Spans:
+    """Gives each packet the time until the next one as its duration, and so is one packet late.
+
+    In fragments of MP4 a wrong duration of the last packet moves the first of the next fragment.
+    """
+
+    def __init__(self, step: int) -> None:
+        """step: the duration of the last packet of all."""
+        self._step = step
+        self._held: av.Packet | None = None
+
+    def until(self, packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
+        """Packets, in the order of their decoding times, up to the one before the last of these."""
+        for packet in packets:
+            if self._held is not None:
+                self._held.duration = packet.dts - self._held.dts
+                yield self._held
+            self._held = packet
+
+    def last(self) -> Iterator[av.Packet]:
+        """The packet that is still held, if any."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.duration = self._step
+            yield held
+
+
 def joined_packets(
     segments: Sequence[tuple[Path, int]], target: "av.video.stream.VideoStream", time_base: Fraction, *, step: int, reorder: int
 ) -> Iterator[av.Packet]:
     """Packets of segments, each a file and the time where it begins, one after the other, as if encoded in one go.
 
-    Decoding times of the parts would overlap; they are made anew: sorted presentation times, `reorder` pictures late.
+    Decoding times of the parts would overlap; they are made anew as x264 makes them: sorted presentation times, `reorder` late.
     """
-    first = segments[0][1]
-    waiting = [first - step * late for late in range(reorder, 0, -1)]
+    packets = _packets_of(segments, target, time_base, step)
+    first = list(itertools.islice(packets, _PACKETS_TO_SORT))
+    waiting = _times_before(sorted(packet.pts for packet in first), step=step, reorder=reorder)
+    for packet in itertools.chain(first, packets):
+        packet.dts = heapq.heappushpop(waiting, packet.pts)
+        yield packet
+
+
+def _packets_of(
+    segments: Sequence[tuple[Path, int]], target: "av.video.stream.VideoStream", time_base: Fraction, step: int
+) -> Iterator[av.Packet]:
     for path, begin in segments:
         with av.open(f"file:{path.absolute()}") as container:
             for packet in container.demux(video=0):
                 if packet.size:
-                    pts = begin + round(packet.pts * packet.time_base / time_base)
-                    packet.duration = max(round(packet.duration * packet.time_base / time_base), 1)
-                    packet.pts, packet.dts, packet.time_base = pts, heapq.heappushpop(waiting, pts), time_base
-                    packet.stream = target
+                    packet.pts = begin + round(packet.pts * packet.time_base / time_base)
+                    packet.duration, packet.time_base, packet.stream = step, time_base, target
                     yield packet
+
+
+def _times_before(times: Sequence[int], *, step: int, reorder: int) -> list[int]:
+    """Decoding times of the first `reorder` pictures, by the first sorted presentation times."""
+    if len(times) <= reorder:
+        return [times[0] - step * late for late in range(reorder, 0, -1)]
+    delay = times[reorder] - times[0]
+    return [time - delay for time in times[:reorder]]
 
 
 def add_stream_of(segments: Sequence[Path], output: "av.container.OutputContainer") -> "av.video.stream.VideoStream":
@@ -70,4 +123,4 @@ def add_stream_of(segments: Sequence[Path], output: "av.container.OutputContaine
     if len(headers) > 1:
         raise VideoError(f"the parts in {segments[0].parent} were encoded by different versions of PyAV; remove it to start anew")
     with av.open(f"file:{segments[0].absolute()}") as container:
-        return output.add_stream_from_template(container.streams.video[0])
+        return output.add_stream_from_template(container.streams.video[0], opaque=True)

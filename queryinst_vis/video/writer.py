@@ -2,26 +2,26 @@
 
 The file grows in fragments under the name NAME.part, which plays even after the process was killed. When all is written, its
 packets are copied into a file with the index in front, which takes the name NAME: for that moment the disk holds the video twice.
-Times are exact in .mp4, .m4v and .mov; .mkv and .webm round them to milliseconds.
+Times are exact in .mp4, .m4v and .mov; .mkv and .webm round them to milliseconds. A picture that is shown for longer than MP4 can
+say (`Container.longest`: hours; minutes where a tick is a microsecond) is written again.
 """
 
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
 import av
-import numpy as np
+from numpy.typing import ArrayLike
 
 from queryinst_vis.outputs import check_new_file, part_of
 from queryinst_vis.structures import VideoInfo
-from queryinst_vis.video.audio import AudioTrack
 from queryinst_vis.video.base import VideoError, reason
+from queryinst_vis.video.checks import check_image, check_rate, check_time
 from queryinst_vis.video.codecs import container_for
-from queryinst_vis.video.encoder import PictureEncoder
-from queryinst_vis.video.remux import create, is_playable, with_index_in_front
+from queryinst_vis.video.remux import is_playable, with_index_in_front
+from queryinst_vis.video.stream_file import StreamFile
 
 
 def check_output(path: str | os.PathLike[str], *, overwrite: bool, codec: str = "h264") -> Path:
@@ -32,7 +32,11 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool, codec: str = 
 
 
 class VideoWriter:
-    """Writes frames with their times. The file appears under its name when it is complete; until then it is NAME.part.
+    """Writes pictures with their times. The file appears under its name when it is complete; until then it is NAME.part.
+
+        with VideoWriter("out.mp4", fps=25) as video:
+            for image in images:  # uint8 [H, W, 3] RGB
+                video.write(image)
 
     Pictures with an odd width or height, which yuv420p cannot hold, get their last column or row twice. On leaving a `with` block
     by an exception, and when the disk is full, what was written, if anything, stays as a playable NAME.part.
@@ -42,92 +46,112 @@ class VideoWriter:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        info: VideoInfo,
+        info: VideoInfo | None = None,
         *,
+        fps: Fraction | float | None = None,
         audio_from: str | os.PathLike[str] | None = None,
         audio_start: Fraction | float = 0,
         codec: str = "h264",
         overwrite: bool = False,
     ) -> None:
-        """info: size, rate, time base of the frames to come. audio_from: the file whose sound goes along, cut to the pictures.
+        """info: size, rate, time base of the frames to come, as a source has it; or `fps`, with the size of the first picture.
 
-        audio_start: the second of that file which is heard at time 0 of the pictures. codec: "h264", "av1", "vp9" or "prores".
+        audio_from: the file whose sound goes along, cut to the pictures; audio_start: the second of it which is heard at time 0
+        of the pictures. codec: "h264", "av1", "vp9" or "prores". UserError: there can be no such file.
         """
         self.path = check_output(path, overwrite=overwrite, codec=codec)
         self.problems: list[str] = []
         self._part = part_of(self.path)
-        self._container = container_for(self.path, codec)
-        self._info = info
+        self._container, self._codec, self._overwrite = container_for(self.path, codec), codec, overwrite
+        self._audio_from = None if audio_from is None else Path(audio_from)
+        self._audio_start = Fraction(audio_start)
         self._last: int | None = None
-        self._output: av.container.OutputContainer | None = None
-        self._audio: AudioTrack | None = None
-        self._open(audio_from, Fraction(audio_start), codec)
+        self._file: StreamFile | None = None
+        self._closed = False
+        self._fps = check_rate(fps) if info is None else None
+        self._info = info
+        if info is not None:
+            self._file = self._open(info)
 
-    def _open(self, audio_from: str | os.PathLike[str] | None, audio_start: Fraction, codec: str) -> None:
+    def _open(self, info: VideoInfo) -> StreamFile:
         try:
-            self._output = create(self._part, self._container, self._container.while_writing(self._info.time_base))
-            self._encoder = PictureEncoder(self._output, self._info, codec)
-            if audio_from is not None:
-                self._audio = AudioTrack(Path(audio_from), self._output, self._container, start=audio_start)
-            self._output.start_encoding()  # now rather than with the first picture: what cannot work fails before the work
-        except VideoError:
+            return StreamFile(
+                self._part,
+                self._container,
+                info,
+                codec=self._codec,
+                audio_from=self._audio_from,
+                audio_start=self._audio_start,
+            )
+        except BaseException as error:
             self.abandon()
+            if isinstance(error, av.FFmpegError | OSError):
+                raise VideoError(f"cannot write {self.path}: {reason(error)}") from None
             raise
-        except (av.FFmpegError, OSError) as error:
-            self.abandon()
-            raise VideoError(f"cannot write {self.path}: {reason(error)}") from None
 
-    def write(self, image: np.ndarray, pts: int) -> None:
-        """Add a picture. image: uint8 [H, W, 3] RGB of the size in `info`; pts: its time in `info.time_base`, growing."""
-        if image.shape != (self._info.height, self._info.width, 3):
-            raise ValueError(f"expected a picture of {self._info.height} x {self._info.width} x 3, got {image.shape}")
-        if self._last is not None and pts <= self._last:
-            raise ValueError(f"times must grow: {pts} follows {self._last}")
+    def write(self, image: ArrayLike, pts: int | None = None) -> None:
+        """Add a picture. VideoError: it cannot be written, e.g. because the disk is full.
+
+        image: uint8 [H, W, 3] RGB, always of one size. pts: its time in `info.time_base`, from 0 on, growing; by default one
+        picture after the last.
+        """
+        if self._closed:
+            raise ValueError(f"{self.path} is closed, no picture can be added")
+        image = check_image(image, self._info)
+        if self._info is None:
+            self._info = VideoInfo(image.shape[1], image.shape[0], fps=self._fps, time_base=1 / self._fps)
+        if self._file is None:
+            self._file = self._open(self._info)
+        if pts is None:
+            pts = 0 if self._last is None else self._last + self._file.step
+        check_time(pts, self._last)
         try:
-            self._mux(self._encoder.encode(image, pts))
+            self._file.write(image, pts)
         except (av.FFmpegError, OSError) as error:
             raise self._failure(error) from None
         self._last = pts
 
-    def _mux(self, packets: Sequence[av.Packet]) -> None:
-        for packet in packets:
-            if self._audio:
-                self._audio.write_until(packet.dts * packet.time_base)
-            self._output.mux(packet)
-
     def close(self) -> None:
-        """Finish the file and give it its name."""
-        if self._output is not None:
+        """Finish the file and give it its name. VideoError: it cannot be written to its end, or the name was taken meanwhile."""
+        if not self._closed:
             self._finish()
             self._give_name()
 
     def _finish(self) -> None:
+        self._closed = True
+        if self._file is None:
+            return
         try:
             if self._last is not None:
-                self._mux(self._encoder.finish())
-                if self._audio:
-                    self._audio.write_until((self._last + self._encoder.step) * self._info.time_base)
-            if self._audio and self._audio.problem:
-                self.problems.append(self._audio.problem)
-            self._release()
+                self._file.finish(self._last)
+            self._file.release()
         except (av.FFmpegError, OSError) as error:
             raise self._failure(error) from None
+        if self._file.problem:
+            self.problems.append(self._file.problem)
 
     def _give_name(self) -> None:
+        if self._file is None:
+            self.problems.append(f"no picture came, so there is no {self.path.name}")
+            return
         indexed = part_of(self.path.with_name(self.path.name + ".indexed"))
         try:
             if self._last is not None:
-                with_index_in_front(self._part, indexed, self._container, self._info.time_base)
+                with_index_in_front(self._part, indexed, self._container, self._info.time_base, step=self._file.step)
                 os.replace(indexed, self._part)
         except (av.FFmpegError, OSError) as error:  # the fragments are complete and play, too
             indexed.unlink(missing_ok=True)
             self.problems.append(f"{self.path.name} has no index in front, so seeking in it is slow ({reason(error)})")
-        os.replace(self._part, self.path)
+        if self.path.exists() and not self._overwrite:
+            raise VideoError(f"{self.path} was made by another program meanwhile; the video is complete in {self._part}")
+        try:
+            os.replace(self._part, self.path)
+        except OSError as error:
+            raise VideoError(f"cannot write {self.path}: {reason(error)}; the video is complete in {self._part}") from None
 
     def _failure(self, error: Exception) -> VideoError:
         """Let go of everything but what plays."""
-        with suppress(av.FFmpegError, OSError):
-            self._release()
+        self._release()
         text = f"cannot write {self.path}: {reason(error)}"
         if self._last is not None and is_playable(self._part):
             return VideoError(f"{text}; what was complete is in {self._part}")
@@ -135,16 +159,14 @@ class VideoWriter:
         return VideoError(text)
 
     def _release(self) -> None:
-        output, self._output = self._output, None
-        if self._audio:
-            self._audio.close()
-        if output is not None:
-            output.close()
+        self._closed = True
+        if self._file is not None:
+            with suppress(av.FFmpegError, OSError):
+                self._file.release()
 
     def abandon(self) -> None:
         """Give up: leave no file behind."""
-        with suppress(av.FFmpegError, OSError):
-            self._release()
+        self._release()
         self._part.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -153,5 +175,8 @@ class VideoWriter:
     def __exit__(self, error_type: type[BaseException] | None, *exc_info: object) -> None:
         if error_type is None:
             self.close()
-        elif self._output is not None:
-            self._finish() if self._last is not None else self.abandon()
+        elif not self._closed and self._last is None:
+            self.abandon()
+        elif not self._closed:
+            with suppress(VideoError):  # the first error is the one to tell
+                self._finish()

@@ -44,6 +44,7 @@ def detections_of(args: argparse.Namespace, content: Mapping[str, Any], on_frame
 
 
 def _simulated(args: argparse.Namespace, content: Mapping[str, Any], on_frame: Callable[[], None]) -> Detections:
+    _check_no_model(args)
     difficulty = parse_difficulty(args.simulate)
     detector = SimulatedDetector(content, difficulty, seed=args.seed)
 
@@ -59,6 +60,14 @@ def _simulated(args: argparse.Namespace, content: Mapping[str, Any], on_frame: C
     facts = {"simulated": repr(difficulty), "seed": args.seed, "fps": args.fps, "annotations": _digest(args.annotations)}
     categories = CategoryMap(detector.classes, content["categories"])
     return Detections(f"simulated detections ({words}, seed {args.seed})", True, info, categories, facts, detect)
+
+
+def _check_no_model(args: argparse.Namespace) -> None:
+    """UserError: an option that only a model or its pictures have a use for."""
+    asked = {"model": args.model != "default", "device": args.device != "auto", "super-categories": args.super_categories}
+    asked |= {name: getattr(args, name) is not None for name in ("images", "config", "size", "classes")}
+    if names := [f"--{name}" for name, is_asked in asked.items() if is_asked]:
+        raise UserError(f"--simulate makes detections without a model, so {', '.join(names)} would do nothing; leave one out")
 
 
 def _model(args: argparse.Namespace, content: Mapping[str, Any], on_frame: Callable[[], None]) -> Detections:

@@ -39,8 +39,9 @@ class DetectionLog:
 
     def _annotations(self, instances: Instances) -> list[dict[str, Any]]:
         boxes = xyxy_to_xywh(instances.boxes).double().numpy().round(2).tolist()
+        scores = [round(score, 4) for score in instances.scores.tolist()]
         codes = [None] * len(instances) if instances.masks is None else instances.masks.rles()
-        rows = zip(instances.labels.tolist(), boxes, instances.scores.tolist(), codes, strict=True)
+        rows = zip(instances.labels.tolist(), boxes, scores, codes, strict=True)
         return [coco_annotation(self.num_images, *row) for row in rows]
 
     def close(self) -> None:
@@ -64,7 +65,7 @@ class DetectionLog:
 
 def coco_annotation(image_id: int, label: int, box: Sequence[float], score: float, code: RLE | None) -> dict[str, Any]:
     """An object in a picture, without the annotation's id. box: left, top, width, height."""
-    row = {"image_id": image_id, "category_id": label + 1, "bbox": list(box), "score": round(score, 4), "iscrowd": 0}
+    row = {"image_id": image_id, "category_id": label + 1, "bbox": list(box), "score": score, "iscrowd": 0}
     if code is None:
         return row | {"area": box[2] * box[3]}
     return row | {"area": area(code), "segmentation": to_json(code)}

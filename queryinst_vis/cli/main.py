@@ -33,6 +33,7 @@ COMMANDS = {
     "stats": "count what is in annotated videos",
     "synthesize": "generate annotated videos of moving shapes",
     "pseudo-clips": "make annotated videos of annotated images",
+    "convert-tracks": "results of tracking in another format; the spool of a run that was killed",
     "convert-mots": "MOTS text files to YouTube-VIS JSON and back",
     "convert-cityscapes": "Cityscapes' own annotations to COCO JSON",
 }

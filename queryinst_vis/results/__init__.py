@@ -10,7 +10,7 @@ from typing import Any
 from queryinst_vis.errors import UserError
 from queryinst_vis.results import coco, csv_table, json_tracks, jsonl, mot, mots, png, ytvis
 from queryinst_vis.results.base import ClosedPipeError, Format, FullDiskError, Hints, ReadResult, ResultWriter
-from queryinst_vis.results.convert import SPOOL, read_spool
+from queryinst_vis.results.convert import SPOOL, Conversion, convert, finish_spool, read_spool
 from queryinst_vis.results.guess import guess_kind
 from queryinst_vis.results.records import Header
 from queryinst_vis.structures import VideoInfo
@@ -48,6 +48,22 @@ def read_result(path: str | Path, *, kind: str | None = None, hints: Hints | Non
     return read_spool(path) if kind == SPOOL else format_of(kind).read(path, hints or Hints())
 
 
+def convert_result(
+    source: str | Path,
+    target: str | Path,
+    *,
+    to: str,
+    kind: str | None = None,
+    hints: Hints | None = None,
+    overwrite: bool = False,
+) -> Conversion:
+    """Write what `read_result` reads as another kind. UserError: it cannot be read or written."""
+    source, target_format = Path(source), format_of(to)
+    if (kind or guess_kind(source)) == SPOOL:
+        return finish_spool(source, target_format, Path(target), overwrite=overwrite)
+    return convert(read_result(source, kind=kind, hints=hints), target_format, Path(target), overwrite=overwrite)
+
+
 def format_of(kind: str) -> Format:
     """UserError: there is none of that name."""
     if kind not in FORMATS:
@@ -59,11 +75,13 @@ __all__ = [
     "FORMATS",
     "KINDS",
     "ClosedPipeError",
+    "Conversion",
     "Format",
     "FullDiskError",
     "Hints",
     "ReadResult",
     "ResultWriter",
+    "convert_result",
     "format_of",
     "guess_kind",
     "open_result",

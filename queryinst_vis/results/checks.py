@@ -139,5 +139,7 @@ def parse_float(text: Any, where: str) -> float:
 
 def parse_whole(text: Any, where: str, *, least: int = 0) -> int:
     """A whole number in a text file; "12.0" is one too."""
+    if isinstance(text, str) and text.isdecimal() and len(text) < 20:
+        return whole(int(text), where, least=least)
     value = parse_float(text, where)
     return whole(int(value) if value == int(value) else text, where, least=least)

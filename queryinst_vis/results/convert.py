@@ -2,10 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from queryinst_vis.data.json_tables import DatasetError
+from queryinst_vis.errors import UserError
 from queryinst_vis.results.base import EVERYTHING, Format, Part, ReadResult
 from queryinst_vis.results.records import FrameRecord
 from queryinst_vis.results.spool import Spool
@@ -36,14 +38,11 @@ def finish_spool(spool_path: Path, target: Format, path: Path, *, overwrite: boo
     """What a run that was cut short would have written. The spool stays. UserError: it is none, or cannot be written."""
     if target.document is None:
         return convert(read_spool(spool_path), target, path, overwrite=overwrite)
-    spool = Spool.open(spool_path)
-    try:
+    with closing(Spool.open(spool_path)) as spool, _damage_told(spool_path):
         document = target.document(spool)
         write_document(path, document, overwrite=overwrite)
         lost = [part for part in Part if part not in target.holds]
         return Conversion(spool.num_frames, lost, document.problems)
-    finally:
-        spool.close()
 
 
 def read_spool(path: Path) -> ReadResult:
@@ -53,9 +52,16 @@ def read_spool(path: Path) -> ReadResult:
 
 
 def _frames(spool: Spool) -> Iterator[FrameRecord]:
-    try:
+    with closing(spool), _damage_told(spool.path):
         yield from spool.frames()
-    except sqlite3.Error as error:
-        raise DatasetError(f"{spool.path}: is damaged: {error}") from None
-    finally:
-        spool.close()
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Values of a spool are used as they are; what is wrong with them shows in use."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (sqlite3.Error, ValueError, TypeError, IndexError) as error:
+        raise DatasetError(f"{path}: is damaged: {error}") from None

@@ -27,7 +27,11 @@ def class_id(label: int) -> int:
 
 
 class MotsDocument(Document):
-    """Lines by frame and object. An id below 1000 is that of the track, others are the first that are free."""
+    """Lines by frame and object.
+
+    An object's id is its class and the track's id where that is below 1000; the track's id where MOTS has made that; else the
+    first that is free.
+    """
 
     def __iter__(self) -> Iterator[str]:
         object_ids = self._object_ids(list(self.spool.tracks()))
@@ -41,21 +45,21 @@ class MotsDocument(Document):
     def _object_ids(self, tracks: Sequence[SpooledTrack]) -> dict[int, int]:
         """By track id."""
         object_ids = {t.id: class_id(t.label) * PER_CLASS + t.id for t in tracks if t.id < PER_CLASS}
-        taken, first_free = set(object_ids.values()), dict[int, int]()
-        left_out = 0
+        taken = set(object_ids.values())
+        free = {label: count_free(class_id(label), taken) for label in {track.label for track in tracks}}
         for track in tracks[len(object_ids) :]:  # by id: those with larger ones
-            begin = class_id(track.label) * PER_CLASS
-            free = first_free.get(begin, begin + 1)
-            while free in taken:
-                free += 1
-            first_free[begin] = free + 1
-            if free < begin + PER_CLASS:
-                object_ids[track.id] = free
-            else:
-                left_out += 1
-        if left_out:
+            is_object_id = track.id // PER_CLASS == class_id(track.label) and track.id % PER_CLASS and track.id not in taken
+            if object_id := track.id if is_object_id else next(free[track.label], None):
+                object_ids[track.id] = object_id
+                taken.add(object_id)
+        if left_out := len(tracks) - len(object_ids):
             self.problems.append(f"MOTS holds {PER_CLASS - 1} objects of a class: {left_out} tracks more were left out")
         return object_ids
+
+
+def count_free(class_number: int, taken: set[int]) -> Iterator[int]:
+    """Object ids of a class that are not taken when they come."""
+    return (number for number in range(class_number * PER_CLASS + 1, (class_number + 1) * PER_CLASS) if number not in taken)
 
 
 def read(path: Path, hints: Hints) -> ReadResult:

@@ -17,20 +17,27 @@ import numpy as np
 from queryinst_vis.errors import UserError
 from queryinst_vis.results.records import FrameRecord, Header, ObjectRecord, scores_by_class
 
-# The write-ahead log survives a kill of this process; that the disk is never waited for keeps it cheap.
-_SETTINGS = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-2000;"
+# The write-ahead log survives a kill of this process; that the disk is never waited for keeps it cheap. Locking comes first: so
+# there is no file for shared memory, and a spool on a full disk can be read.
+_SETTINGS = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF; PRAGMA cache_size=-2000;"
 _TRACK = "num_frames INTEGER, score_sum REAL, class_sums BLOB"
 _TABLES = f"""
+PRAGMA journal_mode=WAL;
 BEGIN;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE frames (frame INTEGER PRIMARY KEY, time REAL);
 CREATE TABLE rows (frame INTEGER, track INTEGER, label INTEGER, score REAL, x REAL, y REAL, w REAL, h REAL, counts TEXT,
                    PRIMARY KEY (frame, track)) WITHOUT ROWID;
+CREATE INDEX rows_by_track ON rows (track, frame);
 CREATE TABLE tracks (track INTEGER PRIMARY KEY, {_TRACK});
 CREATE TABLE marks (mark INTEGER, track INTEGER, {_TRACK}, PRIMARY KEY (mark, track));
 COMMIT;
 """
 _NEEDED = {"facts", "frames", "rows", "tracks", "marks"}
+
+
+class SpoolInUseError(UserError):
+    """Another process writes it."""
 
 
 class SpooledTrack(NamedTuple):
@@ -73,19 +80,20 @@ class Spool:
         connection = None
         try:
             connection = _connect(path)
+            connection.executescript(_SETTINGS)
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if not tables >= _NEEDED:
                 raise UserError(f"{path} is no spool of results")
             facts = {name: json.loads(value) for name, value in connection.execute("SELECT name, value FROM facts")}
-            connection.executescript(_SETTINGS)
             return cls(path, connection, _header(facts["header"]), facts["kind"])
         except (sqlite3.Error, UserError, ValueError, KeyError, TypeError) as error:
             if connection is not None:
                 connection.close()
             if isinstance(error, UserError):
                 raise
-            in_use = "locked" in str(error)
-            raise UserError(f"{path} {'is in use by another run' if in_use else f'is no spool of results ({error})'}") from None
+            if "locked" in str(error):
+                raise SpoolInUseError(f"{path} is in use by another run") from None
+            raise UserError(f"{path} is no spool of results, or damaged: {error}") from None
 
     def add(self, record: FrameRecord) -> None:
         """All of a frame, or nothing."""
@@ -121,7 +129,6 @@ class Spool:
 
     def tracks(self) -> Iterator[SpooledTrack]:
         """By id."""
-        self._database.execute("CREATE INDEX IF NOT EXISTS rows_by_track ON rows (track, frame)")
         for track, num_frames, score_sum, sums in self._database.execute("SELECT * FROM tracks ORDER BY track"):
             yield SpooledTrack(track, int(np.frombuffer(sums).argmax()), score_sum / num_frames, num_frames)
 

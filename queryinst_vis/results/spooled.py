@@ -12,7 +12,7 @@ from queryinst_vis.errors import UserError
 from queryinst_vis.outputs import part_of
 from queryinst_vis.results.base import Format, Part, Read, ResultWriter, check_masks, check_target, disk_error
 from queryinst_vis.results.records import FrameRecord, Header
-from queryinst_vis.results.spool import Document, Spool, files_of
+from queryinst_vis.results.spool import Document, Spool, SpoolInUseError, files_of
 
 
 class SpooledWriter(ResultWriter):
@@ -138,8 +138,10 @@ def check_no_run(path: Path, *, overwrite: bool) -> None:
         return
     try:
         spool = Spool.open(path)
-    except UserError as error:
-        if overwrite and "in use" not in str(error):
+    except SpoolInUseError:
+        raise
+    except UserError:
+        if overwrite:
             return
         raise
     num_frames = spool.num_frames
@@ -155,6 +157,5 @@ def spooled_format(
     kind: str, about: str, holds: frozenset[Part], document: Callable[[Spool], Document], read: Read, *, needs_masks: bool = False
 ) -> Format:
     """A format that is written at the end. needs_masks: it holds nothing but masks."""
-    return Format(
-        kind, about, holds, partial(SpooledWriter, kind=kind, document=document, needs_masks=needs_masks), read, document
-    )
+    open_writer = partial(SpooledWriter, kind=kind, document=document, needs_masks=needs_masks)
+    return Format(kind, about, holds, open_writer, read, document)

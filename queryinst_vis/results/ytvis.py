@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from queryinst_vis.data.json_tables import DatasetError, list_pieces
+from queryinst_vis.data.json_tables import DatasetError
 from queryinst_vis.evaluation.ytvis_results import read_results
 from queryinst_vis.ops.rle import area
 from queryinst_vis.results import checks
 from queryinst_vis.results.base import Hints, Part, ReadResult
 from queryinst_vis.results.masks_only import names_of_ids, object_of_mask
 from queryinst_vis.results.records import Header, ObjectRecord, in_frames
-from queryinst_vis.results.spool import Document, Spool, SpooledTrack
+from queryinst_vis.results.spool import Document, SpooledTrack
 from queryinst_vis.results.spooled import spooled_format
 
 HOLDS = frozenset({Part.MASKS, Part.OVERLAPS, Part.CATEGORIES, Part.EMPTY_FRAMES})
@@ -23,35 +23,30 @@ class ResultsDocument(Document):
     """A list, best first; tracks without a pixel are left out."""
 
     def __iter__(self) -> Iterator[str]:
-        tracks = sorted(self.spool.tracks(), key=lambda track: -track.score)
-        yield from list_pieces(piece for track in tracks for piece in self._entry(track))
+        before = "[\n"
+        for track in sorted(self.spool.tracks(), key=lambda track: -track.score):
+            if any(visible(item, self.header) for _, _, item in self.spool.sightings(track.id)):
+                head = {"video_id": VIDEO_ID, "category_id": track.label + 1, "score": round(track.score, 6)}
+                yield before + json.dumps(head)[:-1] + ', "segmentations": ['
+                yield from self._segmentations(track)
+                yield "]}"
+                before = ",\n"
+        yield "\n]\n" if before != "[\n" else "[]\n"
 
-    def _entry(self, track: SpooledTrack) -> Iterator[str]:
-        if any(visible(item, self.header) for _, _, item in self.spool.sightings(track.id)):
-            head = {"video_id": VIDEO_ID, "category_id": track.label + 1, "score": round(track.score, 6)}
-            yield json.dumps(head)[:-1] + ', "segmentations": [' + ", ".join(segmentations(self.spool, track)) + "]}"
+    def _segmentations(self, track: SpooledTrack) -> Iterator[str]:
+        """An item for each frame of the video: "null" where not a pixel is seen."""
+        following = 0
+        for index, _, item in self.spool.sightings(track.id):
+            code = item.rle(self.header.image_hw) if visible(item, self.header) else None
+            yield (", " if following else "") + ", ".join(["null"] * (index - following) + [json.dumps(code)])
+            following = index + 1
+        yield ", null" * (self.spool.length - following)
 
 
 def visible(item: ObjectRecord, header: Header) -> bool:
     """Whether its mask has a pixel."""
     code = item.code(header.image_hw)
     return code is not None and area(code) > 0
-
-
-def segmentations(spool: Spool, track: SpooledTrack) -> Iterator[str]:
-    """JSON of each frame's code, "null" where there is none."""
-    for item in by_frame(spool, track):
-        yield "null" if item is None else json.dumps(item.rle(spool.header.image_hw))
-
-
-def by_frame(spool: Spool, track: SpooledTrack) -> Iterator[ObjectRecord | None]:
-    """The object in each frame of the video, None where not a pixel of it is seen."""
-    following = 0
-    for index, _, item in spool.sightings(track.id):
-        yield from [None] * (index - following)
-        yield item if visible(item, spool.header) else None
-        following = index + 1
-    yield from [None] * (spool.length - following)
 
 
 def read(path: Path, hints: Hints) -> ReadResult:

@@ -116,11 +116,10 @@ def test_a_pipe_whose_reader_leaves(tmp_path: Path):
 
     reader = threading.Thread(target=read_one_line)
     reader.start()
-    with pytest.raises(ClosedPipeError, match="nobody reads it any more") as told:  # noqa: PT012
-        with lines(pipe) as log:
-            reader.join(10)
-            for index in range(3):
-                log.add(frame(index), instances([1]))
+    with pytest.raises(ClosedPipeError, match="nobody reads it any more") as told, lines(pipe) as log:  # noqa: PT012
+        reader.join(10)
+        for index in range(3):
+            log.add(frame(index), instances([1]))
     assert first == ["video"]
     assert told.value.exit_code == 141
     assert pipe.exists()

@@ -30,7 +30,7 @@ LIBRARIES = {
     "cv2": {"data", "visualization", "video", "cli"},
     "mmcv": {"ops", "data"},
     "mmengine": {"registry", "config", "runner", "training", "models", "evaluation", "checkpoint", "safe_load"},
-    "PIL": {"data"},
+    "PIL": {"data", "video"},
     "pycocotools": {"ops", "data", "evaluation"},
 }
 

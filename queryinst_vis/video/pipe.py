@@ -40,8 +40,16 @@ class Pipe:
         except (av.FFmpegError, OSError, ValueError) as error:
             if not reader.head:
                 raise VideoError(f"{self} is empty (0 bytes)") from None
-            hint = "" if reader.seekable() else "; MP4 with its index at the end cannot be read from a pipe, name the file"
-            raise VideoError(f"{self} {why_not_media(error, reader.head, limits)}{hint}") from None
+            raise VideoError(f"{self} {why_not_media(error, reader.head, limits)}{self.advice}") from None
+
+    @property
+    def advice(self) -> str:
+        """What a message on a video that cannot be read ends with."""
+        return "" if _is_file(self._descriptor) else "; MP4 with the index at its end cannot be read from a pipe: name the file"
+
+
+def _is_file(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 class _Reader(io.RawIOBase):
@@ -49,14 +57,13 @@ class _Reader(io.RawIOBase):
 
     def __init__(self, descriptor: int, timeout: float) -> None:
         self._descriptor, self._timeout = descriptor, timeout
-        self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self.head = b""
 
     def readable(self) -> bool:
         return True
 
     def seekable(self) -> bool:
-        return self._is_file
+        return _is_file(self._descriptor)
 
     def read(self, size: int = -1) -> bytes:
         if not select.select([self._descriptor], [], [], self._timeout)[0]:

@@ -62,7 +62,8 @@ class PyAVSource(StoredSource):
         first = self._sought() or self._first()
         if first is None:
             problems = "; ".join(self._damage.lines())
-            raise VideoError(f"nothing could be decoded from {self.path}: {problems or 'it holds no pictures'}")
+            advice = self.path.advice if isinstance(self.path, Pipe) else ""
+            raise VideoError(f"nothing could be decoded from {self.path}: {problems or 'it holds no pictures'}{advice}")
         self._orientation = orientation_of(first)
         self._stored_size = (first.width, first.height)
         whole = self._describe(first)

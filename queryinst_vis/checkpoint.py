@@ -79,7 +79,7 @@ def _build(path: Path, file: WeightsFile, config: str | Path | None) -> ImageMod
     """The model without its weights, by a config or else by the file itself."""
     if config is not None:
         settings = load_config(config)
-        model, info = build(settings.model), settings.get("info")
+        model, info = build(settings.model, for_weights=True), settings.get("info")
         model.info = build(info) if info else file.info
         model.info.classes = model.info.classes or file.info.classes
         return model

@@ -22,6 +22,7 @@ from mmengine.config.lazy import LazyAttr, LazyObject
 from mmengine.registry import Registry
 
 from queryinst_vis.errors import UserError
+from queryinst_vis.limits import misfit
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.registry import DATASETS, METRICS, MODELS, TRACKERS
 from queryinst_vis.training.recipe import Recipe
@@ -183,12 +184,12 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
 # Building
 
 
-def build(config: Any) -> Any:
+def build(config: Any, *, for_weights: bool = False) -> Any:
     """Objects of nested dicts with `type` (a class or a registered name), leaves first; an ImageModel remembers its architecture.
 
-    Raises ConfigError for an argument that the class does not have, one that is missing, and values that it refuses.
+    for_weights: all weights will come from a file, so none are fetched for the parts of a model. Raises ConfigError for an argument that the class does not have, one that is missing, and values that it refuses.
     """
-    return _built(config, _class_of)
+    return _built(config, _class_for_weights if for_weights else _class_of)
 
 
 def build_from_json(config: dict[str, Any]) -> ImageModel:
@@ -200,14 +201,18 @@ def build_from_json(config: dict[str, Any]) -> ImageModel:
 
 
 def _described_class(name: Any) -> Any:
-    """What builds the class that a file names: its `from_description`, where it has one because building can start a download."""
-    cls = _registered(name, (MODELS,))
+    return _class_for_weights(_registered(name, (MODELS,)))
+
+
+def _class_for_weights(kind: Any) -> Any:
+    """What builds a class: its `from_description`, where it has one because building can start a download."""
+    cls = _class_of(kind)
     return getattr(cls, "from_description", cls)
 
 
 def construct(cls: Callable[..., Any], arguments: dict[str, Any], *positional: Any) -> Any:
     """cls(*positional, **arguments), with one-line errors for names that do not fit."""
-    name = getattr(cls, "__name__", str(cls))
+    name = getattr(getattr(cls, "__self__", cls), "__name__", str(cls))  # of a class method, its class
     known = _arguments_of(cls)
     if unknown := [argument for argument in arguments if known and argument not in known]:
         raise ConfigError(f"{name}: {_unknown('argument', unknown[0], known)}")
@@ -215,6 +220,8 @@ def construct(cls: Callable[..., Any], arguments: dict[str, Any], *positional: A
         inspect.signature(cls).bind(*positional, **arguments)
     except TypeError as error:
         raise ConfigError(f"{name}: {error}") from error
+    if wrong := misfit(cls, arguments):
+        raise ConfigError(f"{name}: {wrong}")
     try:
         return cls(*positional, **arguments)
     except UserError:

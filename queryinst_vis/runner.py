@@ -28,6 +28,7 @@ from queryinst_vis.checkpoint import load_weights
 from queryinst_vis.config import build, construct
 from queryinst_vis.data.loading import JoinedDataset, SampleLoader, TrainBatches, ValidationBatches
 from queryinst_vis.errors import UserError
+from queryinst_vis.limits import misfit
 from queryinst_vis.model_zoo import weights_path
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.registry import TRACKERS, available
@@ -38,11 +39,12 @@ from queryinst_vis.training.class_map_start import fit_class_map
 from queryinst_vis.training.classes import check_dataset_classes, check_measured_classes, check_model_classes, check_same
 from queryinst_vis.training.data_notes import data_notes
 from queryinst_vis.training.ema import AveragedWeights
+from queryinst_vis.training.evaluation import check_metric_name
 from queryinst_vis.training.hooks import Console, StopAtNonFiniteLoss
 from queryinst_vis.training.loops import EvaluationLoop, TrainLoop
 from queryinst_vis.training.model import TrainingModel
 from queryinst_vis.training.optimizer import batch_size_note, build_optimizer
-from queryinst_vis.training.recipe import Recipe
+from queryinst_vis.training.recipe import Recipe, RecipeError
 from queryinst_vis.training.starting_weights import load_starting_weights
 from queryinst_vis.weights_file import read_weights
 
@@ -90,7 +92,7 @@ def build_runner(
     newest = _newest_checkpoint(work_dir, resume=resume)
     device, rank, world_size = _join_processes()
     loader = _train_loader(recipe, rank=rank, world_size=world_size)
-    model = build_model(recipe, classes=getattr(loader.dataset, "classes", ()))
+    model = build_model(recipe, classes=getattr(loader.dataset, "classes", ()), for_weights=newest is not None)
     check_dataset_classes("train_dataset", loader.dataset, model.info.classes)
     model.to(device)
     fitted = None if newest else fit_class_map(model, loader.dataset, seed=recipe.seed)
@@ -125,25 +127,27 @@ def build_runner(
 
 def build_recipe(cfg: Config) -> Recipe:
     """The settings of a config, checked."""
+    if wrong := misfit(Recipe, cfg):
+        raise RecipeError(wrong)
     return construct(Recipe, dict(cfg))
 
 
-def build_model(recipe: Recipe, *, classes: Sequence[str] = ()) -> ImageModel:
+def build_model(recipe: Recipe, *, classes: Sequence[str] = (), for_weights: bool = False) -> ImageModel:
     """The recipe's model with its initial weights, by its seed, and what it is to know of itself.
 
-    classes: names in label order, unless the recipe says.
+    classes: names in label order, unless the recipe says. for_weights: as of `build`.
     """
     torch.manual_seed(recipe.seed)
-    model = build(recipe.model)
+    model = build(recipe.model, for_weights=for_weights)
     if not isinstance(model, ImageModel):
         raise UserError(f"model builds a {type(model).__name__}, expected an ImageModel")
     if recipe.info:
         model.info = build(recipe.info)
     model.info.classes = tuple(model.info.classes or classes or recipe.classes)
     check_model_classes(model, recipe.classes)
-    _check_similarity(model)
-    sources = [recipe.load_from] if isinstance(recipe.load_from, str) else recipe.load_from or []
-    for source in sources:
+    _check_info(model)
+    sources = recipe.load_from if isinstance(recipe.load_from, list | tuple) else [recipe.load_from]
+    for source in filter(None, sources):
         report = load_starting_weights(model, source, allow_shape_mismatch=recipe.allow_shape_mismatch)
         if is_main_process():
             print(report)
@@ -152,7 +156,7 @@ def build_model(recipe: Recipe, *, classes: Sequence[str] = ()) -> ImageModel:
 
 def build_trained_model(recipe: Recipe, weights: str | Path) -> ImageModel:
     """The recipe's model with these weights instead of those it starts a training from. Raises UserError when they do not fit."""
-    model = build_model(replace(recipe, load_from=None))
+    model = build_model(replace(recipe, load_from=None), for_weights=True)
     trained = read_weights(weights_path(weights)).info.classes
     model.info.classes = model.info.classes or trained
     check_same(f"the classes of {weights}", trained, "the config's", model.info.classes)
@@ -171,7 +175,9 @@ def build_tracker_of(recipe: Recipe, model: ImageModel) -> Tracker:
     return build_tracker(str(name), score_threshold=threshold, similarity=model.info.similarity, **settings)
 
 
-def _check_similarity(model: ImageModel) -> None:
+def _check_info(model: ImageModel) -> None:
+    """UserError: the tracker that a model names does not exist, or cannot compare embeddings as the model makes them."""
+    build_tracker(model.info.tracker, score_threshold=model.info.score_threshold, similarity=model.info.similarity)
     head = getattr(model, "track_head", None)
     if head is not None and head.criterion.similarity != model.info.similarity:
         raise UserError(
@@ -219,6 +225,7 @@ def _validation(recipe: Recipe, model: ImageModel, *, rank: int, world_size: int
     loader, evaluator = validation_parts(recipe, rank=rank, world_size=world_size)
     check_dataset_classes("val_dataset", loader.dataset, model.info.classes)
     check_measured_classes(model.info.classes, evaluator)
+    check_metric_name(recipe.best_metric, evaluator)
     return {"val_dataloader": loader, "val_cfg": {"type": EvaluationLoop}, "val_evaluator": evaluator}
 
 

@@ -115,7 +115,7 @@ def _model_info(values: Mapping[str, Any]) -> ModelInfo:
     return ModelInfo(
         classes=tuple(str(name) for name in values["classes"]),
         score_threshold=float(values["score_threshold"]),
-        similarity=str(values["similarity"]),
+        similarity=str(values["similarity"]),  # type: ignore[arg-type]
         tracker=str(values["tracker"]),
     )
 

@@ -157,7 +157,7 @@ def test_build_takes_registered_names_and_lists() -> None:
         ({"type": Preprocess, "shrot": 1}, "Preprocess: no argument 'shrot'; the nearest is 'short'"),
         ({"type": ResNet}, "ResNet: missing a required argument: 'depth'"),
         ({"type": ResNet, "depth": 17}, "ResNet depth 17 is not one of"),
-        ({"type": ResNet, "depth": 18, "frozen_stages": "x"}, "ResNet: '<=' not supported"),
+        ({"type": ResNet, "depth": 18, "frozen_stages": "x"}, "ResNet: frozen_stages='x': must be a whole number"),
         ({"type": "Preproces"}, "no registered class 'Preproces'; the nearest is 'Preprocess'"),
         ({"type": 3}, "type=3: must be a class or a registered name"),
     ],

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from queryinst_vis.data.geometry import crop, resize, tighten_cut_boxes
 from queryinst_vis.data.loading import SampleKey
 from queryinst_vis.data.sample import Sample
+from queryinst_vis.limits import Count, Share
 from queryinst_vis.masks import BitMasks
 from queryinst_vis.structures import Targets
 
@@ -30,7 +31,7 @@ class MosaicDataset(Dataset[Sample]):
     annotated in all four pictures.
     """
 
-    def __init__(self, dataset: Dataset[Sample], *, size_hw: tuple[int, int], probability: float = 0.5) -> None:
+    def __init__(self, dataset: Dataset[Sample], *, size_hw: tuple[Count, Count], probability: Share = 0.5) -> None:
         self.dataset = dataset
         self.size_hw = size_hw
         self.probability = probability

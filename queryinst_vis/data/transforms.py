@@ -14,6 +14,7 @@ from torchvision.transforms.v2 import functional as pixels
 
 from queryinst_vis.data.geometry import crop, flip, resize, tighten_cut_boxes
 from queryinst_vis.data.sample import Sample
+from queryinst_vis.limits import Count, Share
 from queryinst_vis.ops.resize import fit_hw
 
 
@@ -33,7 +34,7 @@ def augment(sample: Sample, transforms: Iterable[Transform], rng: np.random.Gene
 class RandomFlip:
     """Mirror left and right with a probability."""
 
-    def __init__(self, probability: float = 0.5) -> None:
+    def __init__(self, probability: Share = 0.5) -> None:
         self.probability = probability
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -115,11 +116,11 @@ class RandomResizedCrop:
 
     def __init__(
         self,
-        size_hw: tuple[int, int],
+        size_hw: tuple[Count, Count],
         *,
         zoom: tuple[float, float] = (1.0, 2.0),
         stretch: float = 1.25,
-        min_visible: float = 0.1,
+        min_visible: Share = 0.1,
     ) -> None:
         if not 1 <= zoom[0] <= zoom[1] or stretch < 1:
             raise ValueError(f"expected 1 <= zoom[0] <= zoom[1] and stretch >= 1, got zoom {zoom} and stretch {stretch}")
@@ -153,7 +154,7 @@ class RandomChoice:
 class RandomColour:
     """Change brightness, contrast and saturation, each by a factor uniform in [1 - amount, 1 + amount]."""
 
-    def __init__(self, *, brightness: float = 0.3, contrast: float = 0.3, saturation: float = 0.3) -> None:
+    def __init__(self, *, brightness: Share = 0.3, contrast: Share = 0.3, saturation: Share = 0.3) -> None:
         self.amounts = (brightness, contrast, saturation)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:

@@ -72,6 +72,10 @@ class CityscapesMetric(BaseMetric):
             print_log(f"wrote the results for {len(by_image)} images to {self.output}", logger="current")
         return {} if self._precision is None else self._precision.metrics(by_image, per_class=self.per_class)
 
+    def names(self) -> list[str]:
+        """Of the numbers to come."""
+        return [] if self._precision is None else list(self._precision.metrics({}, per_class=self.per_class))
+
     def _found(self, instances: Instances) -> list[tuple[str, float, Window]]:
         """Class, score and mask of the results of Cityscapes' classes."""
         if len(instances) and instances.masks is None:

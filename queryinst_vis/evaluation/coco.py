@@ -54,8 +54,7 @@ class CocoMetric(BaseMetric):
         self.classes = tuple(classes)
         self.iou_types = tuple(iou_types)
         self.measures = {} if format_only else {kind: AveragePrecision(annotations, iou_type=kind) for kind in iou_types}
-        self.groups = tuple(groups)
-        self.per_class = per_class
+        self._options = {"classes": self.classes, "groups": tuple(groups), "per_class": per_class}
         self.output = output
         self.written: dict[IouType, Path] = {}
 
@@ -79,6 +78,10 @@ class CocoMetric(BaseMetric):
                 metrics |= self._measure(detections, iou_type)
         return metrics
 
+    def names(self) -> list[str]:
+        """Of the numbers to come."""
+        return [f"{kind}_{name}" for kind, measure in self.measures.items() for name in measure.names(**self._options)]
+
     def _to_json(self, image_id: int, instances: Instances) -> list[dict[str, Any]]:
         """The best detections of one image as COCO's dicts, with box and mask."""
         instances = instances[instances.scores.argsort(descending=True)[:MAX_DETECTIONS]]
@@ -101,9 +104,7 @@ class CocoMetric(BaseMetric):
         ]
 
     def _measure(self, detections: list[dict[str, Any]], iou_type: IouType) -> dict[str, float]:
-        measure = self.measures[iou_type]
-        metrics = measure(detections, classes=self.classes, groups=self.groups, per_class=self.per_class)
-        return {f"{iou_type}_{name}": value for name, value in metrics.items()}
+        return {f"{iou_type}_{name}": value for name, value in self.measures[iou_type](detections, **self._options).items()}
 
     def _write(self, detections: list[dict[str, Any]], iou_type: IouType) -> None:
         """Boxes and masks in separate files: with a box in it, a mask's size would be judged by the box."""

@@ -56,6 +56,11 @@ class AveragePrecision:
             metrics |= _precisions(evaluation, [position[category["id"]]], suffix=f"_class/{category['name']}")
         return metrics
 
+    def names(self, **options: Any) -> list[str]:
+        """Of the numbers that a call with these options gives."""
+        nothing = {**self._content, "images": self._content["images"][:1], "annotations": []}
+        return list(AveragePrecision(nothing, iou_type=self._iou_type)([], **options))
+
 
 def evaluate_coco(
     annotations: str | Path | dict[str, Any],

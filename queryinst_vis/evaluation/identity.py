@@ -187,3 +187,6 @@ def _numbers(counts: _Counts) -> dict[str, float]:
         "Frag": float(counts.gaps),
         "ids_per_object": counts.ids / counts.found_objects if counts.found_objects else -1.0,
     }
+
+
+NAMES = tuple(_numbers(_Counts()))  # of the measures

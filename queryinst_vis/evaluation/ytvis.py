@@ -15,7 +15,7 @@ from queryinst_vis.data.json_tables import DatasetError
 from queryinst_vis.data.videos import VideoSample
 from queryinst_vis.data.ytvis_json import read_ytvis
 from queryinst_vis.evaluation.category_map import COCO_SUPER_CATEGORIES, CategoryMap
-from queryinst_vis.evaluation.identity import IdentityMetrics
+from queryinst_vis.evaluation.identity import NAMES, IdentityMetrics
 from queryinst_vis.evaluation.mask_tracks import drop_unannotated
 from queryinst_vis.evaluation.ytvis_ap import VideoAveragePrecision
 from queryinst_vis.evaluation.ytvis_results import Result, to_results
@@ -94,6 +94,11 @@ class YtvisMetric(BaseMetric):
         if self.output is not None:
             self._write(found)
         return self._measure(found)
+
+    def names(self) -> list[str]:
+        """Of the numbers to come."""
+        precision = self._precision([], classes=self._measured, per_class=self.per_class) if self._precision else ()
+        return [*precision, *(NAMES if self._identity else ())]
 
     def _measure(self, results: list[Result]) -> dict[str, float]:
         if self._precision is None:

@@ -5,13 +5,14 @@ A new model is one file: subclass ImageModel, register it, write `forward`, `pos
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from queryinst_vis.errors import UserError
+from queryinst_vis.limits import Count, Positive, Share
 from queryinst_vis.ops.resize import fit_hw, resize_image
 from queryinst_vis.registry import MODELS
 from queryinst_vis.structures import ImageBatch, Instances, Targets
@@ -26,8 +27,8 @@ class ModelInfo:
     """
 
     classes: tuple[str, ...] = ()
-    score_threshold: float = 0.3
-    similarity: str = "cosine"
+    score_threshold: Share = 0.3
+    similarity: Literal["cosine", "dot"] = "cosine"
     tracker: str = "query_match"
 
 
@@ -39,11 +40,15 @@ class Preprocess:
     short, long: limits of the sides in pixels; mean, std: RGB, for values in [0, 255].
     """
 
-    short: int = 800
-    long: int = 1333
+    short: Count = 800
+    long: Count = 1333
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
-    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
-    divisor: int = 32
+    std: tuple[Positive, Positive, Positive] = (58.395, 57.12, 57.375)
+    divisor: Count = 32
+
+    def __post_init__(self) -> None:
+        if self.long < self.short:
+            raise ValueError(f"long={self.long}: must be at least short={self.short}")
 
     def resized(self, short: int) -> "Preprocess":
         """The same with another short side; the long side's limit keeps its ratio."""

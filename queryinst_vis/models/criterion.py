@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import roi_align
 
+from queryinst_vis.limits import NotNegative
 from queryinst_vis.models.losses import dice_loss, focal_loss, giou_loss, l1_loss, quality_focal_loss
 from queryinst_vis.models.matching import HungarianMatcher, Match
 from queryinst_vis.ops.boxes import clip_boxes, paired_iou
@@ -31,10 +32,10 @@ class QueryCriterion:
     scores rank boxes by how well they fit; what NanoDet's logits, where queries start from them, already mean.
     """
 
-    cls_weight: float = 2.0
-    l1_weight: float = 5.0
-    giou_weight: float = 2.0
-    mask_weight: float = 8.0
+    cls_weight: NotNegative = 2.0
+    l1_weight: NotNegative = 5.0
+    giou_weight: NotNegative = 2.0
+    mask_weight: NotNegative = 8.0
     soft_labels: bool = False
 
     def match(self, logits: Tensor, boxes: Tensor, objects: Sequence[Targets], image_hw: Tensor) -> list[Match]:

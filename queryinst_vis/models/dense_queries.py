@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import nms
 
+from queryinst_vis.limits import Count, Share
 from queryinst_vis.models.class_map import ClassMap
 from queryinst_vis.models.queries import InitialQueries
 from queryinst_vis.registry import MODELS
@@ -78,15 +79,15 @@ class DenseQueries(nn.Module):
 
     def __init__(
         self,
-        num_queries: int,
-        embed_dim: int,
+        num_queries: Count,
+        embed_dim: Count,
         *,
-        num_training_queries: int | None = None,
-        num_classes: int = 80,
-        in_channels: Sequence[int] = (116, 232, 464),
-        channels: int = 96,
-        num_candidates: int = 300,
-        nms_threshold: float = 0.7,
+        num_training_queries: Count | None = None,
+        num_classes: Count = 80,
+        in_channels: tuple[Count, Count, Count] = (116, 232, 464),
+        channels: Count = 96,
+        num_candidates: Count = 300,
+        nms_threshold: Share = 0.7,
         frozen: bool = True,
         backbone: nn.Module | None = None,
         classes: Sequence[str] | None = None,
@@ -97,7 +98,9 @@ class DenseQueries(nn.Module):
             raise ValueError(
                 f"detector_classes must name the detector's {num_classes} classes, got {len(detector_classes)} names"
             )
-        self.num_queries, self.num_classes = num_queries, num_classes
+        self.num_queries, self.num_classes, self.embed_dim = num_queries, num_classes, embed_dim
+        self.num_prior_classes = num_classes if classes is None else len(classes)
+        self.in_channels = tuple(in_channels)
         self.num_training_queries = num_training_queries or num_queries
         self.num_candidates, self.nms_threshold = num_candidates, nms_threshold
         self.backbone = backbone

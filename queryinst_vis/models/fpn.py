@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from queryinst_vis.limits import Count
 from queryinst_vis.registry import MODELS
 
 
@@ -12,7 +13,7 @@ from queryinst_vis.registry import MODELS
 class FPN(nn.Module):
     """One output level for each input level, all of `out_channels`. Starts xavier uniform, zero bias."""
 
-    def __init__(self, in_channels: Sequence[int], out_channels: int) -> None:
+    def __init__(self, in_channels: Sequence[Count], out_channels: Count) -> None:
         super().__init__()
         self.out_channels = out_channels
         self.lateral = nn.ModuleList(nn.Conv2d(c, out_channels, 1) for c in in_channels)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from queryinst_vis.limits import Count
 from queryinst_vis.ops.boxes import box_iou, cxcywh_to_xyxy
 from queryinst_vis.registry import MODELS
 
@@ -33,9 +34,9 @@ class LearnedQueries(nn.Module):
     separate_mask_embeds: a second table of contents, for masks alone (the paper's table 6).
     """
 
-    def __init__(self, num_queries: int, embed_dim: int, *, grid: bool = False, separate_mask_embeds: bool = False) -> None:
+    def __init__(self, num_queries: Count, embed_dim: Count, *, grid: bool = False, separate_mask_embeds: bool = False) -> None:
         super().__init__()
-        self.num_queries = num_queries
+        self.num_queries, self.embed_dim = num_queries, embed_dim
         boxes = _grid_boxes(num_queries) if grid else torch.tensor([[0.5, 0.5, 1.0, 1.0]]).repeat(num_queries, 1)
         self.boxes = nn.Parameter(boxes)
         self.embeds = nn.Parameter(torch.randn(num_queries, embed_dim))

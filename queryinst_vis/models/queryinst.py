@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
 from queryinst_vis.errors import UserError
+from queryinst_vis.limits import Count, CountFromZero, Share
 from queryinst_vis.masks import RoiMasks
 from queryinst_vis.models.base import ImageModel, Preprocess
 from queryinst_vis.models.criterion import QueryCriterion, crop_masks, padded_masks, without_crowd
@@ -77,27 +78,28 @@ class QueryInst(ImageModel):
         backbone: nn.Module,
         queries: nn.Module,
         *,
-        num_classes: int,
-        num_stages: int = 6,
-        embed_dim: int = 256,
-        num_heads: int = 8,
-        ffn_dim: int = 2048,
-        dynamic_dim: int = 64,
-        num_cls_layers: int = 1,
-        num_reg_layers: int = 3,
-        num_mask_convs: int = 4,
+        num_classes: Count,
+        num_stages: Count = 6,
+        embed_dim: Count = 256,
+        num_heads: Count = 8,
+        ffn_dim: Count = 2048,
+        dynamic_dim: Count = 64,
+        num_cls_layers: CountFromZero = 1,
+        num_reg_layers: CountFromZero = 3,
+        num_mask_convs: CountFromZero = 4,
         class_agnostic_masks: bool = False,
         dynamic_masks: bool = True,
         mask_flow: bool = False,
         last_stage_masks: bool = False,
         separate_mask_attention: bool = False,
-        max_detections: int = 100,
-        nms_threshold: float | None = None,
+        max_detections: Count = 100,
+        nms_threshold: Share | None = None,
         preprocess: Preprocess | None = None,
         criterion: QueryCriterion | None = None,
         track_head: TrackHead | None = None,
     ) -> None:
         super().__init__(preprocess=preprocess or Preprocess())
+        _check_parts(backbone, queries, track_head, num_classes=num_classes, embed_dim=embed_dim, num_heads=num_heads)
         self.num_classes, self.max_detections, self.nms_threshold = num_classes, max_detections, nms_threshold
         self.criterion = criterion or QueryCriterion()
         self.backbone = backbone
@@ -339,3 +341,20 @@ class QueryInst(ImageModel):
         image = frames.repeat_interleave(torch.tensor(counts, device=key_boxes.device), output_size=sum(counts))
         embeds = self._embeds_of_boxes(pyramid, torch.cat(boxes).to(state.boxes.dtype), image)
         return [TrackQueries(*row) for row in zip(embeds.split(counts), ids, strict=True)]  # type: ignore[arg-type]
+
+
+def _check_parts(
+    backbone: nn.Module, queries: nn.Module, track_head: TrackHead | None, *, num_classes: int, embed_dim: int, num_heads: int
+) -> None:
+    """ValueError: the parts of a model were made for different numbers of channels or classes."""
+    if embed_dim % num_heads:
+        raise ValueError(f"num_heads={num_heads}: must divide embed_dim={embed_dim}")
+    if getattr(queries, "embed_dim", embed_dim) != embed_dim:
+        raise ValueError(f"queries.embed_dim={queries.embed_dim}: must be the model's embed_dim={embed_dim}")
+    if track_head is not None and track_head.in_dim != embed_dim:
+        raise ValueError(f"track_head.in_dim={track_head.in_dim}: must be the model's embed_dim={embed_dim}")
+    if getattr(queries, "num_prior_classes", num_classes) != num_classes:
+        raise ValueError(f"num_classes={num_classes}: must be that of the queries' detector, {queries.num_prior_classes}")
+    in_channels, channels = getattr(queries, "in_channels", ()), tuple((getattr(queries, "backbone", None) or backbone).channels)
+    if in_channels != channels[len(channels) - len(in_channels) :]:
+        raise ValueError(f"queries.in_channels={in_channels}: must be the last of the backbone's channels {channels}")

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from queryinst_vis.limits import Count, NotNegative, Positive, Share
 from queryinst_vis.models.matching import Match
 from queryinst_vis.ops.boxes import box_iou
 from queryinst_vis.registry import MODELS
@@ -48,16 +49,16 @@ class TrackHead(nn.Module):
 
     def __init__(
         self,
-        in_dim: int,
-        embed_dim: int = 1024,
+        in_dim: Count,
+        embed_dim: Count = 1024,
         *,
-        num_layers: int = 2,
-        roi_size: int | None = None,
+        num_layers: Count = 2,
+        roi_size: Count | None = None,
         criterion: TrackCriterion | None = None,
         alone: bool = False,
     ) -> None:
         super().__init__()
-        self.roi_size, self.alone = roi_size, alone
+        self.in_dim, self.roi_size, self.alone = in_dim, roi_size, alone
         self.criterion = criterion or TrackCrossEntropy()
         widths = [in_dim * (roi_size or 1) ** 2] + [embed_dim] * num_layers
         self.fcs = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
@@ -83,7 +84,7 @@ class TrackCrossEntropy:
 
     similarity = "dot"
 
-    def __init__(self, *, weight: float = 1.0) -> None:
+    def __init__(self, *, weight: NotNegative = 1.0) -> None:
         self.weight = weight
 
     def label(self, boxes: Tensor, match: Match, objects: Targets) -> Tensor:
@@ -108,7 +109,7 @@ class TrackContrast:
     similarity = "cosine"
 
     def __init__(
-        self, *, weight: float = 1.0, temperature: float = 0.1, positive_iou: float = 0.7, ignore_iou: float = 0.4
+        self, *, weight: NotNegative = 1.0, temperature: Positive = 0.1, positive_iou: Share = 0.7, ignore_iou: Share = 0.4
     ) -> None:
         self.weight, self.temperature = weight, temperature
         self.positive_iou, self.ignore_iou = positive_iou, ignore_iou

@@ -76,9 +76,6 @@ def parameter_groups(
     """
     if multipliers and not isinstance(lr, int | float):
         raise ConfigError(f"lr_multipliers need optimizer.lr to be a number, got {lr!r}")
-    for prefix, factor in multipliers.items():
-        if not isinstance(factor, int | float):
-            raise ConfigError(f"lr_multipliers.{prefix}={factor!r}: must be a number")
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {
         (prefix, decays): [] for prefix in ("", *multipliers) for decays in (True, False)
     }

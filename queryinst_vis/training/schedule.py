@@ -10,6 +10,7 @@ from mmengine.optim import CosineAnnealingLR, LinearLR, MultiStepLR, OptimWrappe
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
 from queryinst_vis.errors import UserError
+from queryinst_vis.limits import CountFromZero, Share
 
 
 @dataclass(kw_only=True)
@@ -19,15 +20,10 @@ class MultiStep:
     The first `warmup_iters` iterations rise from `warmup_start` of the rate.
     """
 
-    milestones: Sequence[int]
-    gamma: float = 0.1
-    warmup_iters: int = 1000
-    warmup_start: float = 0.001
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.milestones, Sequence) or not all(isinstance(epoch, int) for epoch in self.milestones):
-            raise ValueError(f"milestones must be a list of epochs (or iterations), got {self.milestones!r}")
-        _check_shares(self, "gamma", "warmup_start")
+    milestones: Sequence[CountFromZero]
+    gamma: Share = 0.1
+    warmup_iters: CountFromZero = 1000
+    warmup_start: Share = 0.001
 
     def schedulers(
         self, optimizer: OptimWrapper, *, epochs: int, iters_per_epoch: int, iterations: int | None = None
@@ -57,12 +53,9 @@ class MultiStep:
 class Cosine:
     """After the warm-up half a cosine down to `final` of the rate at the last iteration."""
 
-    final: float = 0.01
-    warmup_iters: int = 1000
-    warmup_start: float = 0.001
-
-    def __post_init__(self) -> None:
-        _check_shares(self, "final", "warmup_start")
+    final: Share = 0.01
+    warmup_iters: CountFromZero = 1000
+    warmup_start: Share = 0.001
 
     def schedulers(
         self, optimizer: OptimWrapper, *, epochs: int, iters_per_epoch: int, iterations: int | None = None
@@ -80,15 +73,8 @@ class Cosine:
         return [*_warm_up(optimizer, self.warmup_iters, self.warmup_start), fall]
 
 
-def _check_shares(schedule: MultiStep | Cosine, *names: str) -> None:
-    for name in names:
-        value = getattr(schedule, name)
-        if not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise ValueError(f"{name} must be a number from 0 to 1, got {value!r}")
-
-
 def _check_warm_up(iters: int, total: int) -> None:
-    if not isinstance(iters, int) or not 0 <= iters < total:
+    if iters >= total:
         raise UserError(f"schedule.warmup_iters={iters!r}: must be a whole number below the training's {total} iterations")
 
 

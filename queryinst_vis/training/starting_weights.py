@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from queryinst_vis.training.classes import listed
 from queryinst_vis.weights_file import read_weights
 
 
-def load_starting_weights(model: ImageModel, source: str, *, allow_shape_mismatch: bool) -> LoadReport:
+def load_starting_weights(model: ImageModel, source: str | Path, *, allow_shape_mismatch: bool) -> LoadReport:
     """Copy weights into a model; of layers with a row for each class, rows of classes of the same name are taken over.
 
     source: a file or a name of model_zoo. allow_shape_mismatch: all else that has another shape stays as it is in the model.

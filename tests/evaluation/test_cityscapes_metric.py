@@ -32,7 +32,9 @@ def annotations(tmp_path: Path, pictures: list[Picture]) -> Path:
 
 
 def test_gives_the_numbers_of_the_results(annotations: Path, pictures: list[Picture]):
-    numbers = feed(CityscapesMetric(annotations, classes=CITYSCAPES), pictures)
+    metric = CityscapesMetric(annotations, classes=CITYSCAPES)
+    numbers = feed(metric, pictures)
+    assert [f"cityscapes/{name}" for name in metric.names()] == list(numbers)
     expected = evaluate_cityscapes(annotations, results_of(pictures))
     assert numbers == {f"cityscapes/{name}": value for name, value in expected.items()}
     assert 0 < numbers["cityscapes/AP"] < 1

@@ -221,7 +221,7 @@ def truth_file(random_truth, tmp_path):
 
 
 def test_metric_equals_function(random_truth, random_detections, truth_file):
-    metric = CocoMetric(truth_file, classes=CLASSES, groups=("animal",))
+    metric = CocoMetric(truth_file, classes=CLASSES, groups=("animal",), per_class=True)
     samples, outputs = _batch(random_detections)
     metric.process(samples[:2], outputs[:2])
     metric.process(samples[2:], outputs[2:])
@@ -230,6 +230,7 @@ def test_metric_equals_function(random_truth, random_detections, truth_file):
         expected = evaluate_coco(random_truth, random_detections, iou_type=iou_type, groups=("animal",))
         for name, value in expected.items():
             assert metrics[f"coco/{iou_type}_{name}"] == pytest.approx(value, abs=1e-6)
+    assert [f"coco/{name}" for name in metric.names()] == list(metrics)
     assert not any("loss" in name for name in metrics)
     assert metric.results == []  # ready for the next epoch
 

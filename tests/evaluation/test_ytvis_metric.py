@@ -53,6 +53,7 @@ def test_equals_the_functions(path):
     expected = evaluate_ytvis(TABLE, TABLE_RESULTS, per_class=True) | identity_metrics(TABLE, TABLE_RESULTS)
     assert metrics == pytest.approx({f"ytvis/{name}": value for name, value in expected.items()})
     assert {f"ytvis/{name}" for name in (*NAMES, "HOTA", "IDSW", "AP50_class/class 1")} <= set(metrics)
+    assert [f"ytvis/{name}" for name in metric.names()] == list(metrics)
     assert not any("loss" in name for name in metrics)
     assert metric.results == []  # ready for the next epoch
 

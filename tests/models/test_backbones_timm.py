@@ -74,7 +74,7 @@ def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         ("convnext_tinny", "timm has no model 'convnext_tinny'; the nearest is 'convnext_tiny'"),
         ("convnext_tinny.fb_in1k", "the nearest is 'convnext_tiny'"),
         ("", "timm has no model ''"),
-        (18, "timm has no model 18"),
+        (18, "TimmBackbone: name=18: must be a text"),
         ("hf-hub:timm/resnet18.a1_in1k", "the nearest is 'resnet18"),
         ("local-dir:/tmp", "timm has no model 'local-dir:/tmp'"),
         ("resnet18.nobodys", "timm's resnet18.nobodys cannot be a backbone: Invalid pretrained tag"),

@@ -1,13 +1,14 @@
 """What every QueryInst promises, whatever its queries start from."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from queryinst_vis.masks import BitMasks
-from queryinst_vis.models import DenseQueries, QueryInst, ShuffleNetV2
+from queryinst_vis.models import DenseQueries, LearnedQueries, QueryInst, ResNet, ShuffleNetV2, TrackHead
 from queryinst_vis.structures import Targets
 
 IMAGES = torch.zeros(1, 3, 64, 64)  # for queries that read the backbone's maps alone
@@ -214,3 +215,24 @@ def test_nanodet_finds_the_objects_of_a_photograph(shared) -> None:
     (found,) = model.eval().predict([image], min_score=0.3)
     assert len(found)
     assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"queries": LearnedQueries(4, 16)}, "queries.embed_dim=16: must be the model's embed_dim=96"),
+        ({"track_head": TrackHead(16)}, "track_head.in_dim=16: must be the model's embed_dim=96"),
+        ({"num_heads": 5}, "num_heads=5: must divide embed_dim=96"),
+        ({"num_classes": 3}, "num_classes=3: must be that of the queries' detector, 80"),
+        (
+            {"backbone": ResNet(18)},
+            r"queries.in_channels=\(116, 232, 464\): must be the last of the backbone's channels \(64, 128",
+        ),
+        ({"queries": DenseQueries(4, 96, backbone=ResNet(18))}, r"the backbone's channels \(64, 128"),
+    ],
+)
+def test_parts_that_do_not_fit_failed_in_the_first_iteration(parts: dict[str, Any], said: str) -> None:
+    fitting = {"backbone": ShuffleNetV2(), "queries": DenseQueries(4, 96), "num_classes": 80, "embed_dim": 96, "num_stages": 1}
+    QueryInst(**fitting)
+    with pytest.raises(ValueError, match=said):
+        QueryInst(**fitting | parts)

@@ -116,7 +116,7 @@ def test_milestones_meant_as_epochs_are_found() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (("iterations=0",), "iterations=0: must be a whole number from 1, or None to train by epochs"),
+        (("iterations=0",), "iterations=0: must be a whole number from 1 or None"),
         (("iterations=7", "accumulate=2"), "iterations=7: must be a multiple of accumulate=2"),
         (("iterations=3", "schedule.milestones=[]"), "warmup_iters=4: must be a whole number below the training's 3 iterations"),
     ],

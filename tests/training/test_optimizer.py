@@ -103,8 +103,8 @@ def test_a_resume_with_another_rate_is_refused(train: Callable, tmp_path: Path) 
         (("scale_lr=True", "optimizer.lr=x"), "scale_lr needs optimizer.lr to be a number, got 'x'"),
         (("scale_lr=1",), "scale_lr=1: must be True or False"),
         (("base_batch_size=0",), "base_batch_size=0: must be a whole number from 1"),
-        (("no_decay=norm",), "no_decay='norm': must be a list of parts of parameter names"),
-        (("no_decay=['']",), r"no_decay=\[''\]: must be a list of parts of parameter names"),
+        (("no_decay=norm",), r"no_decay='norm': must be a list \(each item a part of parameter names, e.g. \"norm\"\)"),
+        (("no_decay=['']",), "no_decay.0='': must be a part of parameter names"),
     ],
 )
 def test_bad_settings(train: Callable, tmp_path: Path, overrides: tuple[str, ...], message: str) -> None:

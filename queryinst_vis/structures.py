@@ -129,6 +129,31 @@ class Instances(_ShapeRepr):
         masks = None if self.masks is None else self.masks.flipped()
         return replace(self, boxes=flip_boxes(self.boxes, self.image_hw[1]), masks=masks)
 
+    def to_numpy(self) -> dict[str, np.ndarray]:
+        """Each field that is there by its name; masks dense, bool [N, H, W]."""
+        rows = {name: value for name in self._row_fields() if (value := getattr(self, name)) is not None}
+        return {name: (value if isinstance(value, Tensor) else value.bitmaps()).cpu().numpy() for name, value in rows.items()}
+
+    def to_supervision(self, classes: Sequence[str] | None = None) -> Any:
+        """As `supervision.Detections`, with dense masks. classes: names by label, for its `class_name`.
+
+        ImportError: the package supervision is missing (extra `supervision`).
+        """
+        from supervision import Detections
+
+        rows = self.to_numpy()
+        names: dict[str, Any] = (
+            {} if classes is None else {"class_name": np.array([classes[label] for label in rows["labels"]], dtype=str)}
+        )
+        return Detections(
+            xyxy=rows["boxes"],
+            mask=rows.get("masks"),
+            confidence=rows["scores"],
+            class_id=rows["labels"],
+            tracker_id=rows.get("track_ids"),
+            data=names,
+        )
+
     @classmethod
     def cat(cls, parts: Sequence["Instances"]) -> "Instances":
         """Join parts of one image; a field is kept when every part has it."""

@@ -64,7 +64,7 @@ class JobRun:
             if self._checkpoints and self.is_stopped:
                 self.outputs.pause()
             else:
-                self._finish()
+                self._finish()  # leaving the block closes the files
 
     def _track(self, frames: Iterator[Frame]) -> None:
         if self.is_stopped:
@@ -103,7 +103,6 @@ class JobRun:
             self._watcher.event(event)
         if self._checkpoints:
             self._checkpoints.finishing()
-        self.outputs.close()
 
     # Going on
 

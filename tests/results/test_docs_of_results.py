@@ -31,9 +31,8 @@ def test_table_of_what_formats_hold(page: str):
 
 
 def test_list_of_formats(page: str):
-    assert re.findall(r"^\| `(\w+)` \| [^`]*", page[: page.index("What they hold")], re.MULTILINE) == [
-        kind for kind in ("json", "jsonl", "ytvis", "coco", "mots", "mot", "csv", "png") if kind in KINDS
-    ]
+    listed = re.findall(r"^\| `(\w+)` \|", page[: page.index("What they hold")], re.MULTILINE)
+    assert sorted(listed) == sorted(KINDS)
 
 
 def test_python_of_the_page(page: str, tmp_path: Path):

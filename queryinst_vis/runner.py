@@ -148,7 +148,9 @@ def build_model(recipe: Recipe, *, classes: Sequence[str] = (), for_weights: boo
     _check_info(model)
     sources = recipe.load_from if isinstance(recipe.load_from, list | tuple) else [recipe.load_from]
     for source in filter(None, sources):
-        report = load_starting_weights(model, source, allow_shape_mismatch=recipe.allow_shape_mismatch)
+        report = load_starting_weights(
+            model, source, allow_shape_mismatch=recipe.allow_shape_mismatch, classes=recipe.load_classes
+        )
         if is_main_process():
             print(report)
     return model

@@ -27,6 +27,7 @@ class Recipe:
     model: Spec  # an ImageModel
     info: Spec | None = None  # a ModelInfo: classes (by default the dataset's), score threshold, similarity, tracker
     load_from: Weights | Sequence[Weights] | None = None  # weights to start from: of one file, or of several one after the other
+    load_classes: Sequence[str] = ()  # classes that `load_from` knows, in label order, for a file that does not name them
     allow_shape_mismatch: bool = False  # leave out parameters of `load_from` whose shape differs (other classes or queries)
 
     data_root: str | Path | int = "data"  # replaces {data_root} in every string of the config

@@ -5,10 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from cityscapes_sets import write_raw
 from PIL import Image
 
+from queryinst_vis import model_zoo
+from queryinst_vis.checkpoint import save_weights
 from queryinst_vis.cli.main import main
+from queryinst_vis.config import build, load_config
+from queryinst_vis.data.classes import CITYSCAPES, COCO
+from queryinst_vis.runner import build_model, build_recipe
 
 HW = (64, 128)
 CONFIG = "queryinst_r50_24k_cityscapes"
@@ -60,6 +66,27 @@ def test_convert_train_test_and_submit(data_root: Path, tmp_path: Path, capsys: 
             assert Image.open(tmp_path / "submission" / mask).size == HW[::-1]
             assert 24 <= int(label) <= 33
             assert 0 < float(score) < 1
+
+
+def test_classes_that_coco_has_start_as_its_weights_know_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Random and narrow weights stand for the published ones."""
+    start = TINY[1:]
+    published = build(load_config("queryinst_r50_36e_coco", [line for line in start if line.startswith("model")]).model)
+    save_weights(published, tmp_path / "published.safetensors")
+    monkeypatch.setattr(model_zoo, "download", lambda url: tmp_path / "published.safetensors")
+    model = build_model(build_recipe(load_config(CONFIG, start)))
+    fresh = build_model(build_recipe(load_config(CONFIG, TINY)))
+    output = capsys.readouterr().out
+    assert "but for classes of the same name, which start as the weights know them: person, car" in output
+    assert "classes that start fresh: rider\n" in output
+    ours, theirs, new = (m.state_dict() for m in (model, published, fresh))
+    layers = [f"{layer}.{kind}" for layer in ("stages.0.fc_cls", "mask_heads.0.logits") for kind in ("weight", "bias")]
+    for label, name in enumerate(CITYSCAPES):
+        for layer in layers:
+            row = new[layer][label] if name == "rider" else theirs[layer][COCO.index(name)]
+            assert torch.equal(ours[layer][label], row)
 
 
 def test_the_test_split_cannot_be_measured(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

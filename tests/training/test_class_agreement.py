@@ -142,6 +142,38 @@ def test_weights_of_as_many_other_classes_are_noted(config: Path, weights: Calla
     assert all(torch.equal(rows, class_rows(other)[name]) for name, rows in class_rows(model).items())
 
 
+def test_weights_of_as_many_classes_in_another_order(config: Path, weights: Callable, capsys: pytest.CaptureFixture) -> None:
+    """They started as the one in their place."""
+    path, other = weights(["washer", "bolt", "nut"])
+    model = build_model(build_recipe(load_config(config, [f"load_from={path}"])))
+    assert "classes of the same name, which start as the weights know them: bolt, nut, washer" in capsys.readouterr().out
+    assert all(torch.equal(rows, class_rows(other)[name][[1, 2, 0]]) for name, rows in class_rows(model).items())
+
+
+def test_one_of_as_many_classes_was_renamed_and_one_is_new(
+    config: Path, weights: Callable, capsys: pytest.CaptureFixture
+) -> None:
+    path, other = weights(["washer", "screw nut", "gear"])
+    model = build_model(build_recipe(load_config(config, [f"load_from={path}"])))
+    lines = capsys.readouterr().out
+    assert "classes that start as the one in their place: nut as screw nut\n" in lines
+    assert "classes that start fresh: bolt\n" in lines
+    fresh, theirs = class_rows(build_model(build_recipe(load_config(config)))), class_rows(other)
+    for name, rows in class_rows(model).items():
+        assert torch.equal(rows, torch.stack([fresh[name][0], theirs[name][1], theirs[name][0]]))
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_classes_of_a_file_that_does_not_name_them(config: Path, weights: Callable, told: bool) -> None:
+    other = weights(["washer", "a"])[1]
+    torch.save(other.state_dict(), "unnamed.pth")
+    options = ["load_from=unnamed.pth", "allow_shape_mismatch=True", *(["load_classes=['washer','a']"] if told else [])]
+    rows = class_rows(build_model(build_recipe(load_config(config, options))))
+    fresh, theirs = class_rows(build_model(build_recipe(load_config(config)))), class_rows(other)
+    assert all(torch.equal(rows[name][2], (theirs[name][0] if told else fresh[name][2])) for name in rows)
+    assert all(torch.equal(rows[name][:2], fresh[name][:2]) for name in rows)
+
+
 def test_weights_of_the_same_classes_say_nothing_of_them(config: Path, weights: Callable, capsys: pytest.CaptureFixture) -> None:
     path, _ = weights(["bolt", "nut", "washer"])
     build_model(build_recipe(load_config(config, [f"load_from={path}"])))

@@ -1,4 +1,4 @@
-"""Streams of numbered pictures over HTTP on this machine, that tests stall, kill and start again.
+"""Streams of numbered pictures over HTTP on this machine, that tests stall, kill and start again; RTSP where there is a server.
 
 Pictures carry their number, so that a test knows which came, and when it was sent.
 """
@@ -7,6 +7,7 @@ import contextlib
 import http.server
 import itertools
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -53,8 +54,8 @@ class StreamServer:
         picture: Callable[[int, tuple[int, int]], np.ndarray] = numbered,
     ) -> None:
         """kind: mpegts or mjpeg. port: 0 for a free one. first: number of the first picture. stall_after, end_after: pictures
-        sent to a client before silence or the end. jump: after so many pictures the clock is set by so many seconds. is_mute: accepts
-        and never answers. picture: by number and (height, width)."""
+        sent to a client before silence or the end. jump: after so many pictures the clock is set by so many seconds. is_mute:
+        accepts and never answers. picture: by number and (height, width)."""
         self.kind, self.hw, self.fps, self.picture = kind, hw, fps, picture
         self.stall_after, self.end_after, self.jump, self.is_mute = stall_after, end_after, jump, is_mute
         self.sent: dict[int, float] = {}
@@ -189,3 +190,71 @@ class _Pipe:
     def write(self, data: bytes) -> int:
         self._client.sendall(data)
         return len(data)
+
+
+class RTSPServer:
+    """A camera on the network by GStreamer, in a process of its own, run by the system's Python."""
+
+    python = "/usr/bin/python3"
+
+    def __init__(self, *, port: int = 0, hw: tuple[int, int] = (96, 128)) -> None:
+        self.port = port or _free_port()
+        self.url = f"rtsp://127.0.0.1:{self.port}/live"
+        command = [self.python, "-c", _RTSP, str(self.port), str(hw[1]), str(hw[0])]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # when it listens
+
+    @classmethod
+    def is_here(cls) -> bool:
+        """Whether this machine has what it takes: python3-gi, gir1.2-gst-rtsp-server-1.0 and an encoder for H.264 or JPEG."""
+        try:
+            return (
+                subprocess.run([cls.python, "-c", _RTSP, "check"], capture_output=True, timeout=30, check=False).returncode == 0
+            )
+        except OSError:
+            return False
+
+    def send(self, number: int) -> None:
+        """A signal: SIGSTOP makes it silent with its connections open, SIGCONT lets it go on."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """At once."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.kill()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+_RTSP = """
+import signal, sys
+import gi
+gi.require_version("Gst", "1.0"); gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer
+Gst.init(None)
+encoders = ["x264enc tune=zerolatency key-int-max=10 ! rtph264pay name=pay0", "jpegenc ! rtpjpegpay name=pay0"]
+encoder = next(text for text in encoders if Gst.ElementFactory.find(text.split()[0]))
+if sys.argv[1] == "check":
+    sys.exit()
+signal.alarm(120)  # it never outlives a test by much
+port, width, height = sys.argv[1:]
+source = f"videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width={width},height={height},framerate=25/1"
+server = GstRtspServer.RTSPServer(address="127.0.0.1", service=port)
+factory = GstRtspServer.RTSPMediaFactory(launch=f"( {source} ! {encoder} )", shared=True)
+server.get_mount_points().add_factory("/live", factory)
+server.attach(None)
+print("ready", flush=True)
+GLib.MainLoop().run()
+"""

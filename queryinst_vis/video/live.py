@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from queryinst_vis.video.backoff import Backoff
-from queryinst_vis.video.base import VideoError
+from queryinst_vis.video.base import Limits, VideoError
 from queryinst_vis.video.live_frames import LiveFrames, Policy
 from queryinst_vis.video.live_link import StreamLink
 from queryinst_vis.video.url import check_url, mask_url
 
 QUEUE_FRAMES = 32
 RECONNECT = Backoff()
+LIMITS = Limits()
 
 
 class LiveSource(LiveFrames):
@@ -28,15 +29,17 @@ class LiveSource(LiveFrames):
         read_timeout: float = 10.0,
         reconnect: Backoff = RECONNECT,
         queue_frames: int = QUEUE_FRAMES,
+        limits: Limits = LIMITS,
         options: Mapping[str, str] | None = None,
     ) -> None:
-        """Time-outs in seconds. options: FFmpeg's, such as rtsp_transport=udp. The rest: `LiveFrames`, and its VideoError."""
+        """Time-outs in seconds. limits: their `max_pixels` counts here. options: FFmpeg's, such as rtsp_transport=udp. The rest:
+        `LiveFrames`, and its VideoError."""
         if min(open_timeout, read_timeout) <= 0:
             raise VideoError(f"time-outs above 0 s expected, got {open_timeout:g} s and {read_timeout:g} s")
         check_url(url)
 
         def connect() -> StreamLink:
-            return StreamLink(url, open_timeout=open_timeout, read_timeout=read_timeout, options=options or {})
+            return StreamLink(url, open_timeout=open_timeout, read_timeout=read_timeout, limits=limits, options=options or {})
 
         super().__init__(
             mask_url(url),

@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 
 from queryinst_vis.structures import VideoInfo
-from queryinst_vis.video.base import VideoError, reason
+from queryinst_vis.video.base import Limits, VideoError, reason
 from queryinst_vis.video.upright import orientation_of
 from queryinst_vis.video.url import allowed_protocols, mask_url
 
@@ -17,16 +17,19 @@ _COARSE = Fraction(1, 1000)
 PLAUSIBLE_FPS = 240
 _UNTIMED = {"mpjpeg", "mjpeg", "jpeg_pipe", "h264", "hevc", "m4v", "mpegvideo"}  # FFmpeg makes up 25 pictures a second there
 _ALL_CORES_ABOVE = 1920 * 1088  # pixels: decoding on all cores delivers some pictures later, and is needed only from here on
-_DEFAULTS = {"rtsp_flags": "prefer_tcp", "analyzeduration": "2000000"}
+# Three pictures tell the rate: waiting for FFmpeg's usual number of them would delay every connection by most of a second.
+_DEFAULTS = {"rtsp_flags": "prefer_tcp", "analyzeduration": "2000000", "fpsprobesize": "3"}
 
 
 class StreamLink:
     """Pictures of one connection. VideoError, without the address: no answer, no picture, or silence for too long."""
 
-    def __init__(self, url: str, *, open_timeout: float, read_timeout: float, options: Mapping[str, str]) -> None:
-        self._read_timeout = read_timeout
+    def __init__(self, url: str, *, open_timeout: float, read_timeout: float, limits: Limits, options: Mapping[str, str]) -> None:
+        """limits: its `max_pixels`."""
+        self._read_timeout, self._limits = read_timeout, limits
         self.num_undecodable = 0
-        self._container = _open(url, (open_timeout, read_timeout), {**_DEFAULTS, **options, **allowed_protocols()})
+        guards = {"max_pixels": str(limits.max_pixels), **allowed_protocols()}
+        self._container = _open(url, (open_timeout, read_timeout), {**_DEFAULTS, **options, **guards})
         try:
             self._start()
         except BaseException:
@@ -39,6 +42,8 @@ class StreamLink:
         self._stream = self._container.streams.video[0]
         if self._stream.codec_context is None:
             raise VideoError("there is no decoder for its video")
+        self._limits.check_size("its video", self._stream.width, self._stream.height)
+        self._stream.codec_context.options = {"max_pixels": str(self._limits.max_pixels)}
         self.is_recording = self._container.duration is not None
         large = self._stream.width * self._stream.height > _ALL_CORES_ABOVE
         self._stream.thread_type = "AUTO" if large or self.is_recording else "SLICE"
@@ -72,8 +77,12 @@ class StreamLink:
         )
 
     def resume(self, after: Fraction) -> None:
-        """Go on behind a time of a recording, in seconds of its own clock."""
-        self._container.seek(max(int(after * av.time_base), 0))
+        """Go on behind a time of a recording, in seconds of its own clock. VideoError: closed, it cannot."""
+        try:
+            self._container.seek(max(int(after * av.time_base), 0))
+        except (av.FFmpegError, OSError) as error:
+            self.close()
+            raise VideoError(mask_url(reason(error))) from None
         self._decoded = (frame for frame in self._decode() if (seconds := time_of(frame)) is None or seconds > after)
 
     def frames(self) -> Iterator[av.VideoFrame]:
@@ -118,9 +127,10 @@ def time_of(frame: av.VideoFrame) -> Fraction | None:
 
 
 def _open(url: str, timeouts: tuple[float, float], options: dict[str, str]) -> "av.container.InputContainer":
+    begun = time.monotonic()
     try:
         return av.open(url, options=options, timeout=timeouts, metadata_errors="replace")
-    except av.ExitError:
-        raise VideoError(f"no answer within {timeouts[0]:g} s") from None
     except (av.FFmpegError, OSError, ValueError) as error:
+        if time.monotonic() - begun >= timeouts[0]:  # RTSP and others give odd reasons then
+            raise VideoError(f"no answer within {timeouts[0]:g} s") from None
         raise VideoError(mask_url(reason(error))) from None

@@ -179,7 +179,7 @@ def closed_from_another_thread(source: LiveSource, after: float) -> float:
 
 @pytest.mark.parametrize("state", ["flowing", "stalled", "killed"])
 def test_close_from_another_thread_ends_at_once(state: str):
-    with StreamServer("mjpeg", stall_after=3 if state == "stalled" else None) as server:
+    with StreamServer("mjpeg", stall_after=10 if state == "stalled" else None) as server:
         source = source_of(server.url, read_timeout=1.0, reconnect=Backoff(first=30))
         if state == "killed":
             server.kill()

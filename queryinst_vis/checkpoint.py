@@ -97,7 +97,8 @@ def _build_described(path: Path, architecture: dict[str, Any]) -> ImageModel:
     try:
         return build_from_json(architecture)
     except UserError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        line = str(error).partition("\n")[0]  # torch's own words, with a trace of its C++ functions, may be in it
+        raise CheckpointError(f"{path}: {line:.300}") from error
     except Exception as error:  # nobody vouches for the numbers in it
         raise CheckpointError(f"{path}: its architecture cannot be built ({first_line(error)})") from error
 

@@ -18,7 +18,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from queryinst_vis.errors import UserError
+from queryinst_vis.ops.bounds import HEADER
 
+_LENGTH_BYTES = 8  # of the number with which a safetensors file begins: the length of its header
 _ZIP_MAGIC = b"PK\x03\x04"
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.serialization.MAGIC_NUMBER, pickled with protocol 2
 
@@ -49,6 +51,9 @@ def safe_load(path: str | Path) -> dict[str, Any]:
 def load_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors (on the CPU) and metadata of a safetensors file. Raises CheckpointError as `safe_load` does."""
     path = check_file(path)
+    with path.open("rb") as file:
+        if problem := HEADER.problem(int.from_bytes(file.read(_LENGTH_BYTES), "little")):
+            raise CheckpointError(f"{path}: damaged, or its header is too large: {problem}")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -19,7 +19,7 @@ ALLOWED = {
     "trackers": {"structures", "masks", "ops", "registry"},
     "data": {"structures", "masks", "ops", "registry"},
     "evaluation": {"structures", "masks", "ops", "registry", "data"},
-    "video": {"structures", "outputs"},
+    "video": {"structures", "outputs", "ops"},
     "visualization": {"structures", "masks", "ops"},
     "pipeline": {"structures", "models", "trackers"},
     "conversion": set(),
@@ -30,7 +30,7 @@ LIBRARIES = {
     "cv2": {"data", "visualization", "video", "cli"},
     "mmcv": {"ops", "data"},
     "mmengine": {"registry", "config", "runner", "training", "models", "evaluation", "checkpoint", "safe_load"},
-    "PIL": {"data", "video"},
+    "PIL": {"data", "ops", "video"},
     "pycocotools": {"ops", "data", "evaluation"},
 }
 

@@ -54,11 +54,15 @@ def _to_json(args: argparse.Namespace) -> int:
 
 
 def _to_text(args: argparse.Namespace) -> int:
+    from queryinst_vis.data.json_tables import file_name_problem
     from queryinst_vis.data.mots import ytvis_to_mots
     from queryinst_vis.data.mots_text import num_overlapping
     from queryinst_vis.data.ytvis_json import read_ytvis
 
     sequences = ytvis_to_mots(read_ytvis(args.input), name=str(args.input))
+    for name in sequences:
+        if file_name_problem(name) or "/" in name:
+            raise UserError(f"{args.input}: a file in {args.output} cannot be named after the video {name!r:.80}")
     args.output.mkdir(exist_ok=True)
     paths = {name: check_new_file(args.output / f"{name}.txt", overwrite=args.overwrite) for name in sequences}
     write_whole({paths[name]: "".join(f"{line}\n" for line in lines) for name, lines in sequences.items()})

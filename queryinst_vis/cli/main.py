@@ -5,6 +5,7 @@ reads the output any more.
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,9 +14,11 @@ from typing import NoReturn
 
 from queryinst_vis import __version__
 from queryinst_vis.errors import UserError
+from queryinst_vis.ops.bounds import PIXELS
 
 COMMANDS = {
     "track": "segment and track the objects of a video",
+    "track-videos": "track many videos, with several processes, and go on where that was stopped",
     "segment": "segment the objects of pictures",
     "train": "train a model",
     "test": "measure a model on a data set",
@@ -52,10 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
     # Read when torch is imported: on a busy machine of two cores, waiting by spinning was nine times slower than by sleeping.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file may hold names that no terminal can show
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] not in COMMANDS:
         return _without_command(arguments)
     try:
+        os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(PIXELS.most()))  # read when OpenCV is imported
         return _run(arguments[0], arguments[1:])
     except UserError as error:
         return _fail(str(error), error.exit_code)

@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw
 
 from queryinst_vis.data.cityscapes_labels import IDS_PER_LABEL, LABEL_BY_NAME, LABELS, Label
 from queryinst_vis.data.json_tables import DatasetError, is_whole, read_json
+from queryinst_vis.ops.bounds import PIXELS
+from queryinst_vis.ops.picture_size import oversize
 
 _GROUP = "group"
 _KNOWN_IDS = [label.id for label in LABELS if label.id >= 0]
@@ -25,6 +27,8 @@ def read_instance_ids(path: Path) -> np.ndarray:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+    if problem := oversize(data.data):
+        raise DatasetError(f"{path}: {problem}")
     try:
         ids = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
     except cv2.error:  # a header that promises more pixels than OpenCV allows
@@ -45,6 +49,8 @@ def draw_instance_ids(path: Path) -> np.ndarray:
     """int32 [H, W] of a `*_gtFine_polygons.json`. DatasetError: it is none, or an object in it cannot be drawn."""
     content = read_json(path)
     width, height = (_side(content, name, path) for name in ("imgWidth", "imgHeight"))
+    if problem := PIXELS.problem(width * height):
+        raise DatasetError(f"{path}: {problem}")
     objects = content.get("objects")
     if not isinstance(objects, list):
         raise DatasetError(f"{path}: expected a list of objects under 'objects'")
@@ -94,7 +100,7 @@ def _label(name: Any, where: str) -> tuple[Label, bool]:
 def _points(polygon: Any, where: str) -> list[tuple[float, float]]:
     try:
         points = np.array(polygon, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         points = np.zeros(0)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or not (np.abs(points) <= _FARTHEST).all():
         raise DatasetError(

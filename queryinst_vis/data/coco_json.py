@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from queryinst_vis.data.json_tables import DatasetError, Format, Rows, is_whole, read_json, size_problem
+from queryinst_vis.data.json_tables import DatasetError, Format, Rows, file_name_problem, is_whole, read_json, size_problem
 from queryinst_vis.ops import rle as rle_ops
 from queryinst_vis.ops.run_pairs import run_pairs
 
@@ -51,7 +51,8 @@ def sound_coco(content: Any) -> tuple[dict[str, Rows], list[str]]:
     tables, problems = COCO_FORMAT.sound_tables(content)
     if not tables["images"]:
         problems.append("lists no image")
-    problems += [f"image {image['id']}: {problem}" for image in tables["images"] if (problem := size_problem(image))]
+    image_problems = {image["id"]: size_problem(image) or file_name_problem(image["file_name"]) for image in tables["images"]}
+    problems += [f"image {image_id}: {problem}" for image_id, problem in image_problems.items() if problem]
     image_ids = {image["id"] for image in tables["images"]}
     category_ids = {category["id"] for category in tables["categories"]}
     annotations = []
@@ -60,7 +61,7 @@ def sound_coco(content: Any) -> tuple[dict[str, Rows], list[str]]:
             problems.append(f"annotation {annotation['id']} of image {annotation['image_id']}: {problem}")
         else:
             annotations.append(annotation)
-    images = [image for image in tables["images"] if not size_problem(image)]
+    images = [image for image in tables["images"] if not image_problems[image["id"]]]
     return tables | {"images": images, "annotations": annotations}, problems
 
 
@@ -93,8 +94,8 @@ def usable_box(annotation: dict[str, Any], image_hw: tuple[int, int], *, where: 
     box = annotation["bbox"]
     try:
         x, y, width, height = map(float, box)
-    except (TypeError, ValueError):
-        raise DatasetError(f"{where}: bbox must be [x, y, width, height], got {box}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise DatasetError(f"{where}: bbox must be [x, y, width, height], got {box!r:.100}") from None
     if not all(map(math.isfinite, (x, y, width, height))):
         raise DatasetError(f"{where}: bbox must be finite, got {box}")
     if annotation.get("ignore") or width < 1 or height < 1 or annotation.get("area", 1) <= 0:
@@ -118,6 +119,8 @@ def encode_mask(segmentation: Any, image_hw: tuple[int, int]) -> rle_ops.RLE:
     height, width = image_hw
     if not isinstance(segmentation, dict):
         polygons = _polygons(segmentation)
+        if not polygons:
+            raise ValueError("no polygon of it has three points or more")
         if not all(_is_drawable(polygon) for polygon in polygons):
             raise ValueError(f"a polygon is made of numbers between -{_FARTHEST} and {_FARTHEST}")
         return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
@@ -129,7 +132,8 @@ def encode_mask(segmentation: Any, image_hw: tuple[int, int]) -> rle_ops.RLE:
     runs = np.array(counts) if isinstance(counts, list) else _runs(counts)
     if runs.dtype.kind != "i" or runs.ndim != 1:
         raise ValueError("counts must be a list of whole numbers")
-    if runs.sum() != height * width or runs.min() < 0:  # pycocotools would leave the rest of the picture uninitialised
+    if runs.min() < 0 or runs.max() > height * width or runs.sum() != height * width:  # the second, as sums of giants wrap around
+        # pycocotools would leave the rest of the picture uninitialised, or write beyond it
         raise ValueError(f"the mask's runs cover {runs.sum()} pixels, the image has {height * width}")
     if isinstance(counts, list):
         return coco_mask.frPyObjects(segmentation, height, width)

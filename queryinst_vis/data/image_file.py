@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from queryinst_vis.data.json_tables import DatasetError
+from queryinst_vis.ops.picture_size import oversize
 
 
 def read_image(path: Path, image_hw: tuple[int, int], *, where: str) -> np.ndarray:
@@ -14,6 +15,8 @@ def read_image(path: Path, image_hw: tuple[int, int], *, where: str) -> np.ndarr
     if not path.is_file():
         raise DatasetError(f"{place}: no such image")
     data = np.fromfile(path, dtype=np.uint8)
+    if problem := oversize(data.data):
+        raise DatasetError(f"{place}: {problem}")
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     except cv2.error:  # a header that promises more pixels than OpenCV allows

@@ -1,14 +1,17 @@
 """Annotation files as tables of rows with ids: reading the JSON, and finding rows that lack what their format needs."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from queryinst_vis.errors import UserError
+from queryinst_vis.ops.bounds import PIXELS
 
 Rows = list[dict[str, Any]]
+_LARGEST_ID = (1 << 63) - 1
 
 
 class DatasetError(UserError):
@@ -56,7 +59,9 @@ class Format:
         if missing:
             return f"entry {position} of {key!r} (id {row.get('id')}) has no {missing[0]!r}"
         if not is_whole(row["id"]):
-            return f"entry {position} of {key!r}: the id must be a whole number, got {row['id']!r}"
+            return f"entry {position} of {key!r}: the id must be a whole number, got {row['id']!r:.40}"
+        if abs(row["id"]) > _LARGEST_ID:
+            return f"entry {position} of {key!r}: the id has {row['id'].bit_length()} bits, at most 63 are read"
         for name in self.texts.get(key, ()):
             if not isinstance(row[name], str):
                 return f"entry {position} of {key!r} (id {row['id']}): {name} must be text, got {row[name]!r}"
@@ -85,9 +90,33 @@ def is_whole(value: Any) -> bool:
 
 def size_problem(row: Mapping[str, Any]) -> str | None:
     """What is wrong with the `width` and `height` of an image or a video."""
-    if all(is_whole(row[side]) and row[side] > 0 for side in ("width", "height")):
-        return None
-    return "width and height must be whole numbers above 0"
+    if not all(is_whole(row[side]) and row[side] > 0 for side in ("width", "height")):
+        return "width and height must be whole numbers above 0"
+    if problem := PIXELS.problem(row["width"] * row["height"]):
+        return f"its pictures are too large: {problem}"
+    return None
+
+
+def file_name_problem(name: str) -> str | None:
+    """What is wrong with the name of a picture in a data set's folder: it leads out of it, or no system has such names.
+
+    Links inside the folder are followed: who put them there owns the folder, while anybody may have written the file of names.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if not name or "\0" in name or not is_encodable(name):
+        return f"{name!r:.80} is no name of a file"
+    if not parts[0] or ".." in parts or re.match("[A-Za-z]:", name):
+        return f"{name!r:.80} leads out of the folder of images; names are relative to it and without '..'"
+    return None
+
+
+def is_encodable(text: str) -> bool:
+    """JSON can hold halves of characters, which no file name, file or terminal takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def list_pieces(items: Iterable[str]) -> Iterator[str]:

@@ -11,9 +11,11 @@ from pycocotools import mask as coco_mask
 
 from queryinst_vis.data.coco_json import encode_mask
 from queryinst_vis.data.json_tables import DatasetError
+from queryinst_vis.ops.bounds import PIXELS
 
 IGNORE_CLASS = 10
 PER_CLASS = 1000  # object ids of a class
+_MOST_DIGITS = 18  # of a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,13 @@ def parse_mots(text: str, *, name: str) -> list[MotsLine]:
 
 def _parse_line(row: str, where: str) -> MotsLine:
     fields = row.split()
-    if len(fields) != 6 or not all(field.isdecimal() for field in fields[:5]):
+    if len(fields) != 6 or not all(field.isdecimal() and len(field) <= _MOST_DIGITS for field in fields[:5]):
         raise DatasetError(f"{where}: expected `frame object_id class_id height width code`, got {row[:60]!r}")
     frame, object_id, class_id, height, width = map(int, fields[:5])
     if not height or not width:
         raise DatasetError(f"{where}: height and width must be above 0")
+    if problem := PIXELS.problem(height * width):
+        raise DatasetError(f"{where}: {problem}")
     if object_id // PER_CLASS != class_id:
         raise DatasetError(f"{where}: object {object_id} is not of class {class_id}: its id is the class times {PER_CLASS} + ...")
     try:

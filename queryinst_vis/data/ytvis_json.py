@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from queryinst_vis.data.coco_json import compress_code, segmentation_problem
-from queryinst_vis.data.json_tables import DatasetError, Format, Rows, is_whole, read_json, size_problem
+from queryinst_vis.data.json_tables import DatasetError, Format, Rows, file_name_problem, is_whole, read_json, size_problem
 
 YTVIS_FORMAT = Format(
     name="YouTube-VIS",
@@ -76,7 +76,7 @@ def _video_problem(video: dict[str, Any]) -> str | None:
         return f"video {video['id']}: file_names must be a list of one text or more"
     if video.get("length", len(names)) != len(names):
         return f"{describe_video(video)}: its length is {video['length']!r}, but it has {len(names)} file_names"
-    problem = size_problem(video)
+    problem = size_problem(video) or next(filter(None, map(file_name_problem, names)), None)
     return problem and f"{describe_video(video)}: {problem}"
 
 

@@ -10,6 +10,8 @@ A category is a class name, or COCO's super-category `animal`. `ignore` are regi
 """
 
 import json
+import math
+import operator
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from queryinst_vis.data.json_tables import file_name_problem
 from queryinst_vis.errors import UserError
 from queryinst_vis.evaluation.category_map import COCO_SUPER_CATEGORIES
 from queryinst_vis.ops.boxes import box_area, box_iou, clip_boxes
@@ -105,14 +108,29 @@ def load_truth(path: Path) -> dict[str, list[TrueFrame]]:
     """Annotated frames of each clip, by file name. UserError: no such file, or not of the form above."""
     try:
         clips = json.loads(path.read_text())["clips"]
-        return {name: [_true_frame(frame) for frame in clip["frames"]] for name, clip in clips.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        truth = {name: [_true_frame(frame) for frame in clip["frames"]] for name, clip in clips.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UserError(f"{path}: no readable clip annotations ({type(error).__name__}: {error})") from error
+    for name in truth:
+        if problem := file_name_problem(name):
+            raise UserError(f"{path}: {problem}")
+    return truth
 
 
 def _true_frame(frame: Mapping) -> TrueFrame:
-    objects = tuple(TrueObject(o["id"], o["category"], tuple(o["box"])) for o in frame["objects"])
-    return TrueFrame(frame["index"], objects, tuple(tuple(box) for box in frame.get("ignore", ())))
+    """ValueError and the like: a value is of the wrong kind."""
+    objects = tuple(TrueObject(operator.index(o["id"]), str(o["category"]), _box(o["box"])) for o in frame["objects"])
+    index = operator.index(frame["index"])
+    if index < 0:
+        raise ValueError(f"a frame has the index {index}")
+    return TrueFrame(index, objects, tuple(_box(box) for box in frame.get("ignore", ())))
+
+
+def _box(values: Sequence[float]) -> Box:
+    x1, y1, x2, y2 = map(float, values)
+    if not all(map(math.isfinite, (x1, y1, x2, y2))):
+        raise ValueError(f"a box has the values {values}")
+    return x1, y1, x2, y2
 
 
 def category_of(class_name: str) -> str:

@@ -1,6 +1,6 @@
 """Detections of a video in a file, so that many trackers can be tried on what a model found once."""
 
-import zipfile
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -26,15 +26,29 @@ def save_detections(path: Path, made_by: dict[str, Any], frames: Iterable[Timed]
 
 
 def load_detections(path: Path, made_by: dict[str, Any]) -> Iterator[Timed]:
-    """What `save_detections` wrote. UserError: not such a file, or made by something else."""
+    """What `save_detections` wrote. UserError, also while iterating: not such a file, damaged, or made by something else."""
     try:
-        content = torch.load(path, weights_only=True, mmap=True)
-        stored = content["made_by"]
-    except (OSError, RuntimeError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} holds no stored detections; delete it") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damage looks like a newer version
+            content = torch.load(path, weights_only=True, mmap=True)
+        stored, frames = content["made_by"], content["frames"]
+    except Exception as error:  # torch raises almost anything on a damaged file
+        raise _damaged(path) from error
     if stored != made_by:
         raise UserError(f"{path} was made by {stored}, not {made_by}; use another folder for these")
-    return ((time, _unpack(packed)) for time, packed in content["frames"])
+    return _frames(path, frames)
+
+
+def _frames(path: Path, frames: Any) -> Iterator[Timed]:
+    try:
+        for time, packed in frames:
+            yield float(time), _unpack(packed)
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, AssertionError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path} holds no stored detections, or is damaged; delete it")
 
 
 def _pack(instances: Instances) -> dict[str, Any]:

@@ -5,9 +5,11 @@ run-length code {size: [height, width], counts: text} in the video's own pixels.
 """
 
 import json
+import lzma
 import math
 import sys
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,11 +21,13 @@ from pycocotools import mask as coco_mask
 from queryinst_vis.data.json_tables import DatasetError, is_whole, read_json
 from queryinst_vis.data.ytvis_json import describe_video
 from queryinst_vis.errors import UserError
+from queryinst_vis.ops.bounds import UNPACKED
 from queryinst_vis.ops.rle import to_json
 from queryinst_vis.structures import Track
 
 MAX_PER_CATEGORY = 100  # results of one video and category that are looked at
 ARCHIVED = "results.json"  # name inside the zip of a submission
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, OSError, RuntimeError)  # some of them by bz2
 _FIELDS = ("video_id", "category_id", "score", "segmentations")
 
 Result = dict[str, Any]
@@ -66,10 +70,14 @@ def read_results(path: str | Path) -> Any:
         return read_json(path)
     try:
         with zipfile.ZipFile(path) as archive:
+            if problem := UNPACKED.problem(archive.getinfo(ARCHIVED).file_size):
+                raise DatasetError(f"{path}: its {ARCHIVED} unpacked: {problem}")
             return json.loads(archive.read(ARCHIVED))
+    except DatasetError:
+        raise
     except KeyError:
         raise DatasetError(f"{path}: holds no {ARCHIVED} at its root") from None
-    except (zipfile.BadZipFile, ValueError, OSError, RuntimeError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise DatasetError(f"{path}: its {ARCHIVED} cannot be read: {error}") from None
 
 

@@ -1,10 +1,11 @@
 """What every source of frames offers and may cost, and what goes wrong with videos."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from queryinst_vis.errors import UserError
+from queryinst_vis.ops.bounds import PIXELS
 from queryinst_vis.structures import Frame, VideoInfo
 
 
@@ -20,7 +21,7 @@ class Limits:
     the machine has cores; allow_playlists: whether a file may be a list (m3u8, mpd, ffconcat) that opens other files.
     """
 
-    max_pixels: int = 100_000_000
+    max_pixels: int = field(default_factory=PIXELS.most)
     read_timeout: float = 30.0
     decode_threads: int = 0
     allow_playlists: bool = False

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from queryinst_vis.errors import UserError
+from queryinst_vis.ops.picture_size import oversize
 from queryinst_vis.outputs import check_new_file, part_of
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -32,6 +33,8 @@ def read_image(path: Path) -> np.ndarray:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror or error}") from None
+    if problem := oversize(data.data):
+        raise ImageError(f"{path}: {problem}")
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     except cv2.error:  # a header that promises more pixels than OpenCV allows

@@ -1,7 +1,7 @@
 """The work of a job: frames through model and tracker into the files, from the beginning or from where an earlier run was."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -56,7 +56,7 @@ class JobRun:
         with self._opened() as self.outputs:
             self.num_resumed = self.tally.num_frames
             self._watcher.begin(self._source, self._model, num_resumed=self.num_resumed)
-            with _closed_when_stopped(self._source, self._watcher), closing(prefetch(self._source)) as frames:
+            with _closed_when_stopped(self._source, self._watcher), closing(_made_ahead(self._source)) as frames:
                 self._skip(frames)
                 self._track(frames)
             if self._checkpoints:
@@ -168,6 +168,11 @@ class JobRun:
         self.tally.load_state_dict(state["tally"])
         self._last_pts, self._number = state["last_pts"], number
         return outputs
+
+
+def _made_ahead(source: VideoSource) -> Generator[Frame, None, None]:
+    """The frames, decoded ahead; not those of a live source, which has a thread of its own: what waits grows old."""
+    yield from source if source.is_live else prefetch(source)
 
 
 @contextmanager

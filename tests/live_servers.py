@@ -51,13 +51,16 @@ class StreamServer:
         end_after: int | None = None,
         jump: tuple[int, float] | None = None,
         is_mute: bool = False,
+        dribbles: bool = False,
         picture: Callable[[int, tuple[int, int]], np.ndarray] = numbered,
     ) -> None:
         """kind: mpegts or mjpeg. port: 0 for a free one. first: number of the first picture. stall_after, end_after: pictures
         sent to a client before silence or the end. jump: after so many pictures the clock is set by so many seconds. is_mute:
-        accepts and never answers. picture: by number and (height, width)."""
+        accepts and never answers. dribbles: stalled, it still sends bytes that mean nothing. picture: by number and
+        (height, width)."""
         self.kind, self.hw, self.fps, self.picture = kind, hw, fps, picture
         self.stall_after, self.end_after, self.jump, self.is_mute = stall_after, end_after, jump, is_mute
+        self.dribbles = dribbles
         self.sent: dict[int, float] = {}
         self.num_clients = 0
         self._first, self._began = first, time.monotonic()
@@ -89,12 +92,16 @@ class StreamServer:
             mime = "video/mp2t" if self.kind == "mpegts" else "multipart/x-mixed-replace;boundary=next"
             client.sendall(f"HTTP/1.0 200 OK\r\nContent-Type: {mime}\r\n\r\n".encode())
             (self._send_mpegts if self.kind == "mpegts" else self._send_mjpeg)(client)
+            while self.dribbles and not self._stop.wait(0.02):
+                client.sendall(b"\r\n")
 
     def _numbers(self) -> Iterator[int]:
         """Of pictures, each at its time."""
         start = self.number
         for count in range(10_000):
             if count == self.end_after:
+                return
+            if count == self.stall_after and self.dribbles:
                 return
             if count == self.stall_after:
                 self._stop.wait(60)

@@ -13,11 +13,13 @@ from queryinst_vis.video.backoff import Backoff
 from queryinst_vis.video.base import VideoError
 from queryinst_vis.video.live import LiveSource
 
-pytestmark = pytest.mark.skipif(
-    not RTSPServer.is_here(),
-    reason="no RTSP server: Debian has python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-ugly",
-)
 QUICK = Backoff(first=0.1, most=0.2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server_is_installed() -> None:
+    if not RTSPServer.is_here():
+        pytest.skip("no RTSP server (Debian: python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-ugly)")
 
 
 def source_of(server: RTSPServer, **options) -> LiveSource:
@@ -49,6 +51,7 @@ def test_killed_and_started_again_with_another_size():
     assert source.statistics["reconnects"] == 1
 
 
+@pytest.mark.slow
 def test_asleep_with_its_connections_open_and_awake_again():
     """As a camera that hangs: the system behind it still accepts connections, nobody answers."""
     with RTSPServer() as server, source_of(server, open_timeout=1.0, read_timeout=0.5) as source:

@@ -50,7 +50,7 @@ class SegmentedVideo:
         picture: what it saves exists for every complete part.
         """
         self.folder = check_folder(Path(folder))
-        self._info, self._codec, self._seconds = info, codec, Fraction(seconds)
+        self._info, self._codec, self._seconds = info, codec, Fraction(seconds).limit_denominator(10**6)
         self._before_complete = before_complete
         self._suffix = ".mov" if codec == "prores" else ".mp4"
         self._writer: VideoWriter | None = None

@@ -3,17 +3,24 @@
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from queryinst_vis.cli.progress import progress_bar
 from queryinst_vis.cli.view_options import add_view_arguments, with_views
 from queryinst_vis.config import load_config
 
+if TYPE_CHECKING:
+    from queryinst_vis.evaluation.cityscapes import CityscapesMetric
+    from queryinst_vis.evaluation.coco import CocoMetric
+
 REFUSED = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", help="a config file, or the name of one that is shipped, e.g. queryinst_r50_12e_coco")
+    parser.add_argument(
+        "config",
+        help="the name of a shipped config, or the path of a file of yours, whose code runs, e.g. queryinst_r50_12e_coco",
+    )
     parser.add_argument("weights", help="a weights file (.safetensors, .pth), or the name of a published model")
     parser.add_argument(
         "overrides", nargs="*", default=[], metavar="key=value", help="settings to change, e.g. data_root=/data/coco"
@@ -27,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format-only",
         action="store_true",
         help="measure nothing, only write what a server measures (default OUTPUT: the name of WEIGHTS); COCO's detections "
-        "also as OUTPUT.bbox.zip and OUTPUT.segm.zip, checked for all that its server would refuse",
+        "also as OUTPUT.bbox.zip and OUTPUT.segm.zip; they and Cityscapes' are checked for all that the server would refuse",
     )
     add_view_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
@@ -55,19 +62,36 @@ def run(args: argparse.Namespace) -> int:
     with progress_bar("batches", len(loader), unit="a second") as advance:
         metrics = evaluate(model, loader, evaluator, tracker=tracker, on_batch=advance)
     if args.format_only:
-        return REFUSED if sum(map(_pack_and_check, evaluator.metrics)) else 0
+        return REFUSED if sum(map(_check_written, evaluator.metrics)) else 0
     print(_table(metrics))
     return 0
 
 
-def _pack_and_check(metric: object) -> int:
-    """Zips for COCO's server of what a metric has written; prints what is wrong with them and returns the number of errors."""
-    from queryinst_vis.data.coco_json import read_coco
+def _check_written(metric: object) -> int:
+    """Checks what a metric has written for a server; prints what is wrong with it and returns the number of errors."""
+    from queryinst_vis.evaluation.cityscapes import CityscapesMetric
     from queryinst_vis.evaluation.coco import CocoMetric
+
+    if isinstance(metric, CocoMetric):
+        return _pack_and_check(metric)
+    return _check_folder(metric) if isinstance(metric, CityscapesMetric) else 0
+
+
+def _check_folder(metric: "CityscapesMetric") -> int:
+    """What Cityscapes' server would refuse."""
+    from queryinst_vis.data.coco_json import read_coco
+    from queryinst_vis.submission.cityscapes import check_cityscapes_results
+
+    report = check_cityscapes_results(metric.output, read_coco(metric.annotations)["images"])  # type: ignore[arg-type]
+    print(*report.lines(), f"wrote {metric.output}: {report.summary()}", sep="\n")
+    return report.num_errors
+
+
+def _pack_and_check(metric: "CocoMetric") -> int:
+    """Zips for COCO's server, and what it would refuse."""
+    from queryinst_vis.data.coco_json import read_coco
     from queryinst_vis.submission.coco import check_coco_results, pack_results, results_name
 
-    if not isinstance(metric, CocoMetric):
-        return 0
     name = results_name(metric.annotations, Path(str(metric.output)).name)
     content = read_coco(metric.annotations)
     num_errors = 0

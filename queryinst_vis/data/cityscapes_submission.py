@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from queryinst_vis.data.cityscapes import PICTURE_ENDING
 from queryinst_vis.data.json_tables import DatasetError
@@ -26,12 +27,27 @@ class ScoredMask(NamedTuple):
     window: Window
 
 
-def text_name(image: str) -> str:
-    """Name of the text file for a picture, e.g. CITY_000000_000019_pred.txt. DatasetError: it would be no such name."""
+def frame_name(image: str) -> str:
+    """CITY_SEQUENCE_FRAME of a picture, with which the names of its results begin. DatasetError: it is not called so."""
     stem = PurePosixPath(image).name.removesuffix(PICTURE_ENDING)
     if len(stem.split("_")) != 3 or any(character.isspace() for character in stem):
         raise DatasetError(f"{image}: is not called CITY_SEQUENCE_FRAME{PICTURE_ENDING}, as the names of a submission need it")
-    return f"{stem}_pred.txt"
+    return stem
+
+
+def text_name(image: str) -> str:
+    """Name of the text file for a picture, e.g. CITY_000000_000019_pred.txt. DatasetError: see frame_name."""
+    return f"{frame_name(image)}_pred.txt"
+
+
+def read_mask(path: Path) -> tuple[tuple[int, int], bool]:
+    """(height, width) of a mask, and whether it is empty, as the scripts read it. DatasetError: no picture."""
+    try:
+        with Image.open(path) as picture:
+            grey = picture if picture.mode in ("1", "L") else picture.convert("L")
+            return picture.size[::-1], grey.getbbox() is None
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError):
+        raise DatasetError("not a picture that can be read") from None
 
 
 def write_results(folder: Path, image: str, results: Iterable[ScoredMask], image_hw: tuple[int, int]) -> None:

@@ -55,7 +55,8 @@ _SOME = 5
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """entry: position in the list, from 0; image_id or video_id: what it is for; video: id and name, for people.
+    """entry: position in the list, from 0; image_id or video_id: what it is for; video: id and name, for people; file, line (from
+    1): of a submission that is a folder.
 
     None where it is about something larger.
     """
@@ -66,11 +67,15 @@ class Problem:
     video_id: int | None = None
     video: str | None = None
     image_id: int | None = None
+    file: str | None = None
+    line: int | None = None
 
     def __str__(self) -> str:
         places = [f"entry {self.entry}"] if self.entry is not None else []
         places += [self.video] if self.video else []
         places += [f"image {self.image_id}"] if self.image_id is not None else []
+        places += [self.file] if self.file else []
+        places += [f"line {self.line}"] if self.line is not None else []
         return f"{', '.join(places)}: {self.text}" if places else self.text
 
 

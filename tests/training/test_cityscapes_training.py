@@ -59,7 +59,12 @@ def test_convert_train_test_and_submit(data_root: Path, tmp_path: Path, capsys: 
         f"val_dataset.images={data_root}/leftImg8bit/test",
     ]
     options = ["--format-only", "--output", str(tmp_path / "submission")]
+    capsys.readouterr()
     assert main(["test", CONFIG, weights, *settings, *test_split, *options]) == 0
+    assert f"wrote {tmp_path / 'submission'}: no problem found; 16 results for 2 images" in capsys.readouterr().out
+    images = str(data_root / ANNOTATIONS.format("test"))
+    assert main(["check-submission", str(tmp_path / "submission"), "--images", images]) == 0
+    assert "no problem found; 16 results" in capsys.readouterr().out
     for text in (tmp_path / "submission").glob("*.txt"):
         for line in text.read_text().splitlines():
             mask, label, score = line.split(" ")

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 from queryinst_vis.errors import UserError
 from queryinst_vis.outputs import check_new_file, part_of
 from queryinst_vis.results.records import EventLike, FrameRecord, Header, check_unique, record_of
-from queryinst_vis.results.spool import Document, Spool
+from queryinst_vis.results.spool import Document, Spool, one_line
 from queryinst_vis.structures import Frame, Instances
 
 
@@ -188,4 +188,4 @@ def check_masks(record: FrameRecord, kind: str) -> None:
 
 def disk_error(path: Path | str, error: Exception, kept: str) -> FullDiskError:
     """One line on a write that failed. kept: what there is of the result."""
-    return FullDiskError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}; {kept}")
+    return FullDiskError(f"cannot write {path}: {getattr(error, 'strerror', None) or one_line(error)}; {kept}")

@@ -33,7 +33,7 @@ def rows(value: Any, where: str) -> list[Any]:
 def whole(value: Any, where: str, *, least: int = 0, most: int = (1 << 62)) -> int:
     """A whole number in a range."""
     if not is_whole(value) or not least <= value <= most:
-        raise DatasetError(f"{where} must be a whole number of at least {least}, got {value!r:.40}")
+        raise DatasetError(f"{where} must be a whole number from {least} to {most}, got {value!r:.40}")
     return value
 
 

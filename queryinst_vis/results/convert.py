@@ -8,9 +8,10 @@ from pathlib import Path
 
 from queryinst_vis.data.json_tables import DatasetError
 from queryinst_vis.errors import UserError
+from queryinst_vis.results import checks
 from queryinst_vis.results.base import EVERYTHING, Format, Part, ReadResult
-from queryinst_vis.results.records import FrameRecord
-from queryinst_vis.results.spool import Spool
+from queryinst_vis.results.records import FrameRecord, Header, ObjectRecord
+from queryinst_vis.results.spool import Spool, one_line
 from queryinst_vis.results.spooled import write_document
 
 SPOOL = "spool"
@@ -39,6 +40,8 @@ def finish_spool(spool_path: Path, target: Format, path: Path, *, overwrite: boo
     if target.document is None:
         return convert(read_spool(spool_path), target, path, overwrite=overwrite)
     with closing(Spool.open(spool_path)) as spool, _damage_told(spool_path):
+        for _ in _checked_frames(spool):  # documents take its values as they are
+            pass
         document = target.document(spool)
         write_document(path, document, overwrite=overwrite)
         lost = [part for part in Part if part not in target.holds]
@@ -53,15 +56,31 @@ def read_spool(path: Path) -> ReadResult:
 
 def _frames(spool: Spool) -> Iterator[FrameRecord]:
     with closing(spool), _damage_told(spool.path):
-        yield from spool.frames()
+        yield from _checked_frames(spool)
+
+
+def _checked_frames(spool: Spool) -> Iterator[FrameRecord]:
+    labels = {label: label for label in range(len(spool.header.classes))}
+    for record in spool.frames():
+        for item in record.objects:
+            _check(item, labels, spool.header, f"{spool.path}: frame {record.index}")
+        yield record
+
+
+def _check(item: ObjectRecord, labels: dict[int, int], header: Header, where: str) -> None:
+    checks.track_id(item.track_id, where)
+    checks.label(item.label, labels, where)
+    checks.number(item.score, f"{where}: the score")
+    checks.box(item.box, where)
+    checks.counts(item.rle(header.image_hw), header.image_hw, where)
 
 
 @contextmanager
 def _damage_told(path: Path) -> Iterator[None]:
-    """Values of a spool are used as they are; what is wrong with them shows in use."""
+    """As one line."""
     try:
         yield
     except UserError:
         raise
     except (sqlite3.Error, ValueError, TypeError, IndexError) as error:
-        raise DatasetError(f"{path}: is damaged: {error}") from None
+        raise DatasetError(f"{path}: is damaged: {one_line(error)}") from None

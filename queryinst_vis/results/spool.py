@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from queryinst_vis.errors import UserError
+from queryinst_vis.results import checks
 from queryinst_vis.results.records import FrameRecord, Header, ObjectRecord, scores_by_class
 
 # The write-ahead log survives a kill of this process; that the disk is never waited for keeps it cheap. Locking comes first: so
@@ -65,7 +66,7 @@ class Spool:
         connection = _connect(path)
         try:
             connection.executescript(_SETTINGS + _TABLES)
-            facts = {"header": header.facts() | {"classes": header.classes}, "kind": kind}
+            facts = {"header": header.facts() | {"categories": header.categories()}, "kind": kind}
             connection.executemany("INSERT INTO facts VALUES (?, ?)", [(k, json.dumps(v)) for k, v in facts.items()])
         except sqlite3.Error:
             connection.close()
@@ -85,7 +86,7 @@ class Spool:
             if not tables >= _NEEDED:
                 raise UserError(f"{path} is no spool of results")
             facts = {name: json.loads(value) for name, value in connection.execute("SELECT name, value FROM facts")}
-            return cls(path, connection, _header(facts["header"]), facts["kind"])
+            return cls(path, connection, _header(facts["header"], str(path)), facts["kind"])
         except (sqlite3.Error, UserError, ValueError, KeyError, TypeError) as error:
             if connection is not None:
                 connection.close()
@@ -93,7 +94,7 @@ class Spool:
                 raise
             if "locked" in str(error):
                 raise SpoolInUseError(f"{path} is in use by another run") from None
-            raise UserError(f"{path} is no spool of results, or damaged: {error}") from None
+            raise UserError(f"{path} is no spool of results, or damaged: {one_line(error)}") from None
 
     def add(self, record: FrameRecord) -> None:
         """All of a frame, or nothing."""
@@ -202,14 +203,19 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, timeout=0.2, check_same_thread=False)
 
 
+def one_line(error: Exception) -> str:
+    """SQLite quotes what it could not read."""
+    return " ".join(str(error).split())[:200]
+
+
 def files_of(path: Path) -> list[Path]:
     """The files of a spool."""
     return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
 
 
-def _header(facts: dict[str, Any]) -> Header:
-    file_name, width, height, fps, duration = (facts[name] for name in ("file_name", "width", "height", "fps", "duration"))
-    return Header(file_name, width, height, fps, duration, tuple(facts["classes"]))
+def _header(facts: Any, where: str) -> Header:
+    names = checks.category_names(checks.field(facts, "categories", where), where)
+    return checks.header(facts, names, where)
 
 
 def _object(values: list[Any]) -> ObjectRecord:

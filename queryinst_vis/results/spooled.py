@@ -123,12 +123,15 @@ def write_pieces(path: Path, pieces: Iterable[str]) -> None:
 
 
 def write_document(path: Path, document: Document, *, overwrite: bool) -> None:
-    """A spool's document under another name; the spool stays. UserError: no file may be made there, or the disk is full."""
+    """A spool's document under another name; the spool stays. UserError: no file may be made there, or the disk is full.
+
+    sqlite3.Error: the spool is damaged.
+    """
     check_target(path, overwrite=overwrite)
     try:
         write_pieces(part_of(path), document)
         os.replace(part_of(path), path)
-    except (sqlite3.Error, OSError) as error:
+    except OSError as error:
         raise disk_error(path, error, f"{document.spool.path} is as it was") from None
 
 

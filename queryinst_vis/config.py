@@ -11,6 +11,7 @@ import ast
 import difflib
 import importlib.util
 import inspect
+import os
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -70,15 +71,21 @@ def shipped_configs() -> dict[str, Path]:
 
 
 def _find(path: str | Path) -> Path:
-    path = Path(path).expanduser()
-    if path.is_file():
+    """A name alone is one of ours, whatever lies in the current folder: configs are code, and that of a file runs only when the
+    file is named by its path."""
+    text = str(path)
+    is_name = not Path(text).suffix and not any(separator in text for separator in ("/", os.sep, "~"))
+    if not is_name:
+        path = Path(text).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"{path}: no such config file")
         return path
-    if path.suffix or len(path.parts) != 1:
-        raise ConfigError(f"{path}: no such config file")
     shipped = shipped_configs()
-    if path.name not in shipped:
-        raise ConfigError(_unknown("config", path.name, shipped))
-    return shipped[path.name]
+    if text not in shipped:
+        raise ConfigError(
+            f"{_unknown('config', text, shipped)}; a file of yours is named by its path, e.g. ./my_config.py, and its code runs"
+        )
+    return shipped[text]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -17,7 +17,10 @@ _HEADER = ("part", "parameters", "trainable", "multiply-adds", "kept for trainin
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", help="a config file, or the name of one that is shipped, e.g. queryinst_r50_36e_coco")
+    parser.add_argument(
+        "config",
+        help="the name of a shipped config, or the path of a file of yours, whose code runs, e.g. queryinst_r50_36e_coco",
+    )
     parser.add_argument(
         "overrides", nargs="*", default=[], metavar="key=value", help="settings to change, e.g. model.max_detections=50"
     )

@@ -9,7 +9,10 @@ from queryinst_vis.config import load_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", help="a config file, or the name of one that is shipped, e.g. queryinst_r50_12e_coco")
+    parser.add_argument(
+        "config",
+        help="the name of a shipped config, or the path of a file of yours, whose code runs, e.g. queryinst_r50_12e_coco",
+    )
     parser.add_argument(
         "overrides", nargs="*", default=[], metavar="key=value", help="settings to change, e.g. data_root=/data/coco batch_size=4"
     )

@@ -16,9 +16,10 @@ def check_time(pts: int, last: int | None) -> None:
 
 def check_rate(fps: Fraction | float | None) -> Fraction:
     """The rate as a fraction: 29.97 is 2997/100. ValueError: there is none."""
-    if fps is None or not 0 < fps < float("inf"):
+    rate = Fraction(fps).limit_denominator(1001) if fps is not None and 0 < fps < float("inf") else 0
+    if not rate:
         raise ValueError(f"VideoWriter needs a frame rate, fps=25 for example, or the `info` of a source; got fps={fps}")
-    return Fraction(fps).limit_denominator(1001)
+    return rate
 
 
 def check_image(image: ArrayLike, info: VideoInfo | None) -> np.ndarray:

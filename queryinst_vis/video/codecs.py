@@ -60,8 +60,8 @@ class Container:
         return self.format in ("matroska", "webm")
 
     @property
-    def counts_by_duration(self) -> bool:
-        """Whether the times of pictures are sums of durations, so that each must last until the next."""
+    def has_fragments(self) -> bool:
+        """Whether it is written in fragments of MP4, whose times are sums of durations: each picture must last until the next."""
         return not self._is_matroska
 
     def longest(self, time_base: Fraction) -> int | None:

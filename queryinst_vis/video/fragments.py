@@ -22,7 +22,7 @@ from queryinst_vis.video.base import VideoError, reason
 from queryinst_vis.video.checks import check_time
 from queryinst_vis.video.codecs import container_for
 from queryinst_vis.video.encoder import ticks_per_frame
-from queryinst_vis.video.join import begin_of_part, join_parts
+from queryinst_vis.video.join import begin_of_part, join_parts, last_time, num_pictures
 from queryinst_vis.video.writer import VideoWriter
 
 _ABOUT = "video.json"
@@ -101,11 +101,9 @@ class SegmentedVideo:
         self.num_frames, self.last_pts = 0, None
         for part in self.segments:
             try:
-                with av.open(f"file:{part.absolute()}") as container:
-                    self.num_frames += container.streams.video[0].frames
-                    if part == self.segments[-1]:
-                        last = max(packet.pts * packet.time_base for packet in container.demux(video=0) if packet.size)
-                        self.last_pts = begin_of_part(part) + round(last / self._info.time_base)
+                self.num_frames += num_pictures(part)
+                if part == self.segments[-1]:
+                    self.last_pts = begin_of_part(part) + round(last_time(part) / self._info.time_base)
             except (av.FFmpegError, OSError, IndexError, ValueError) as error:
                 text = f"part {part} cannot be read ({reason(error)}); remove it and all parts behind it to go on from there"
                 raise VideoError(text) from None

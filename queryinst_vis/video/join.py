@@ -23,6 +23,18 @@ def begin_of_part(part: Path) -> int:
     return int(part.stem.split("_")[1])
 
 
+def num_pictures(part: Path) -> int:
+    """How many pictures a part holds, decodable or not. FFmpegError, OSError."""
+    with av.open(f"file:{part.absolute()}") as container:  # without an index in front, if the disk was full, they are counted
+        return container.streams.video[0].frames or sum(packet.size > 0 for packet in container.demux(video=0))
+
+
+def last_time(part: Path) -> Fraction:
+    """Seconds from the begin of a part to its last picture. FFmpegError, OSError, ValueError: it holds none."""
+    with av.open(f"file:{part.absolute()}") as container:
+        return max(packet.pts * packet.time_base for packet in container.demux(video=0) if packet.size)
+
+
 def join_parts(
     parts: Sequence[Path],
     path: Path,
@@ -60,7 +72,7 @@ def _packets(
     step = ticks_per_frame(info)
     begins = [(part, begin_of_part(part)) for part in parts]
     packets = joined_packets(begins, target, info.time_base, step=step, reorder=CODECS[codec].reorder)
-    if not container.counts_by_duration:
+    if not container.has_fragments:
         yield from packets
         return
     spans = Spans(step)

@@ -30,7 +30,7 @@ class StreamFile:
         try:
             self._encoder = PictureEncoder(self._output, info, codec)
             self.step = self._encoder.step
-            self._spans = Spans(self.step) if container.counts_by_duration else None
+            self._spans = Spans(self.step) if container.has_fragments else None
             if audio_from is not None:
                 self._audio = AudioTrack(audio_from, self._output, container, start=audio_start)
             self._output.start_encoding()

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from queryinst_vis.outputs import check_new_file, part_of
 from queryinst_vis.structures import VideoInfo
 from queryinst_vis.video.base import VideoError, reason
+from queryinst_vis.video.boxes import cut_incomplete_fragment
 from queryinst_vis.video.checks import check_image, check_rate, check_time
 from queryinst_vis.video.codecs import container_for
 from queryinst_vis.video.remux import is_playable, with_index_in_front
@@ -153,9 +154,12 @@ class VideoWriter:
         """Let go of everything but what plays."""
         self._release()
         text = f"cannot write {self.path}: {reason(error)}"
+        if self._last is not None and self._container.has_fragments:
+            with suppress(OSError):
+                cut_incomplete_fragment(self._part)
         if self._last is not None and is_playable(self._part):
             return VideoError(f"{text}; what was complete is in {self._part}")
-        self._part.unlink(missing_ok=True)
+        self._remove_part()
         return VideoError(text)
 
     def _release(self) -> None:
@@ -167,7 +171,11 @@ class VideoWriter:
     def abandon(self) -> None:
         """Give up: leave no file behind."""
         self._release()
-        self._part.unlink(missing_ok=True)
+        self._remove_part()
+
+    def _remove_part(self) -> None:
+        with suppress(OSError):  # none, or a folder of that name
+            self._part.unlink()
 
     def __enter__(self) -> Self:
         return self

@@ -86,7 +86,7 @@ def test_joined_parts_equal_one_piece(tmp_path: Path, name: str, codec: str, tim
     assert joined["times"] == rounded(times, name)
 
 
-@pytest.mark.parametrize("sound", ["aac", "libopus", "flac", "libmp3lame", "ac3"])
+@pytest.mark.parametrize("sound", ["aac", "libopus", "flac", "libmp3lame"])
 @pytest.mark.parametrize("start", [Fraction(0), Fraction(4, 3)])
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "h264"), ("a.mov", "h264"), ("a.mkv", "h264"), ("a.webm", "vp9")])
 def test_sound_of_joined_parts_equals_that_of_one_piece(tmp_path: Path, name: str, codec: str, start: Fraction, sound: str):

@@ -26,12 +26,14 @@ KINDS = [
 WITH_SOUND = [("a.mp4", "h264"), ("a.mkv", "h264"), ("a.webm", "vp9")]
 NUM_FRAMES = 100
 OVERTAKING = 4  # a picture that was encoded before three that it follows; they may be missing
-WAITING = 1  # a picture waits for the next one, which says how long it is shown
 
 
 def most_missing(codec: str) -> int:
-    """Pictures that a kill may cost: the fragment in progress, what the encoder holds back, the one that waits."""
-    return int(FRAGMENT * FPS) + CODECS[codec].held + WAITING
+    """Pictures that a kill may cost: the fragment in progress and the picture that ends it, what the encoder holds back, two more.
+
+    One waits until it is known how long it is shown, and one may be overtaken.
+    """
+    return int(FRAGMENT * FPS) + 1 + CODECS[codec].held + 2
 
 
 def trials(folder: Path, name: str, codec: str, *, moments: int, sound: Path | None = None) -> list[Trial]:
@@ -45,7 +47,7 @@ def trials(folder: Path, name: str, codec: str, *, moments: int, sound: Path | N
     for number in range(moments, 2 * moments):  # all pictures are taken: in the midst of the finishing, a few milliseconds
         (folder / str(number)).mkdir()
         path, heard = str(folder / str(number) / name), str(sound) if sound else None
-        result.append(Trial(path, NUM_FRAMES, codec, heard, kill_after=NUM_FRAMES, delay=0.002 * (number - moments)))
+        result.append(Trial(path, NUM_FRAMES, codec, heard, kill_after=NUM_FRAMES, delay=0.02 * (number - moments) / moments))
     return result
 
 

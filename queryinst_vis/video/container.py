@@ -2,6 +2,8 @@
 
 import functools
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TypedDict
@@ -86,6 +88,13 @@ def _head_of(path: Path) -> bytes:
             return file.read(_HEAD_BYTES)
     except OSError:
         return b""
+
+
+def packets_of(container: "av.container.InputContainer", *streams: "av.stream.Stream") -> Iterator[av.Packet]:
+    """The packets of some streams, or of all, to the end of the file. av.FFmpegError: it cannot be read any further."""
+    # At the end PyAV asks for streams that began after the file was opened, and does not know them.
+    with suppress(IndexError):
+        yield from container.demux(*streams)
 
 
 def file_start(container: "av.container.InputContainer") -> Fraction:

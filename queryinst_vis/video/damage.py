@@ -6,6 +6,7 @@ from fractions import Fraction
 import av
 
 from queryinst_vis.video.base import reason
+from queryinst_vis.video.container import packets_of
 
 _ONE_PICTURE_PER_PACKET = {"h264", "hevc"}  # other codecs have packets that are never shown
 _UNTOLD_GAP = 1.0  # seconds: headers round, and streams end at different times
@@ -22,7 +23,7 @@ class Damage:
         self._start = max((container.start_time or 0) / av.time_base, 0)
         self._duration = (container.duration or 0) / av.time_base
         self._num_packets = self._num_hidden = self._num_frames = 0
-        self._num_undecodable = self._num_corrupt = self._num_resized = 0
+        self._num_undecodable = self._num_corrupt = self._num_resized = self._num_unconvertible = 0
         self._end = Fraction(0)  # seconds: where the latest packet of any stream ends
         self._interlaced = self._at_end = False
         self._broke_off: str | None = None
@@ -31,7 +32,7 @@ class Damage:
 
     def packets(self) -> Iterator[av.Packet]:
         """The stream's packets to the end of the file, or to where it cannot be read any further."""
-        demuxed = self._container.demux()
+        demuxed = packets_of(self._container)
         while (packet := self._next(demuxed)) is not None:
             if packet.pts is not None:
                 self._end = max(self._end, (packet.pts + (packet.duration or 0)) * packet.time_base)
@@ -56,6 +57,11 @@ class Damage:
         self._num_undecodable += 1
         self._last_error = reason(error)
 
+    def unconvertible(self, error: Exception) -> None:
+        """A picture whose pixels cannot be made RGB."""
+        self._num_unconvertible += 1
+        self._last_error = reason(error)
+
     def decoded(self, frame: av.VideoFrame) -> None:
         """A picture that came out."""
         self._num_frames += 1
@@ -74,6 +80,7 @@ class Damage:
         """One line per kind of damage; none for a sound video."""
         counted = [
             (self._num_undecodable, "packet", f"could not be decoded ({self._last_error})"),
+            (self._num_unconvertible, "frame", f"could not be converted to RGB ({self._last_error})"),
             (self._num_silent, "packet", "gave no picture"),
             (self._num_corrupt, "frame", "decoded with errors"),
             (self._num_resized, "frame", "had another size and took the first frame's"),

@@ -11,7 +11,9 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-_UNSPECIFIED, _ITU709 = 2, 1
+_BT709, _UNSPECIFIED, _BT2020, _BT2020_CONSTANT = 1, 2, 9, 10  # FFmpeg's numbers of colour matrices
+_CONVERTED_MATRICES = {0, 1, 2, 4, 5, 6, 7, 9}  # the others, rare or made up by damage, are taken as not specified
+_RANGES = {0, 1, 2}
 _SD_HEIGHT = 576  # taller pictures that do not name their colour matrix are BT.709, as players take them
 
 
@@ -23,8 +25,22 @@ class _Converters(threading.local):
 _converters = _Converters()
 
 
-def to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    """uint8 [H, W, 3] as stored, by the colour matrix that the frame names or its height suggests. Transparency is dropped."""
-    guess_709 = frame.colorspace == _UNSPECIFIED and frame.height > _SD_HEIGHT
-    rgb = _converters.rgb.reformat(frame, format="rgb24", src_colorspace=_ITU709 if guess_709 else None, threads=1)
-    return rgb.to_ndarray()
+def to_rgb(frame: av.VideoFrame, *, width: int | None = None, height: int | None = None) -> np.ndarray:
+    """uint8 [H, W, 3] as stored, or scaled, by the colour matrix that the frame names or its height suggests.
+
+    Transparency is dropped. av.FFmpegError: pixels of a kind that cannot be converted.
+    """
+    _name_colours(frame)
+    return _converters.rgb.reformat(frame, width=width, height=height, format="rgb24", threads=1).to_ndarray()
+
+
+def _name_colours(frame: av.VideoFrame) -> None:
+    """Give the frame a colour matrix and range that FFmpeg converts from."""
+    if frame.color_range not in _RANGES:
+        frame.color_range = 0
+    if frame.colorspace == _BT2020_CONSTANT:
+        frame.colorspace = _BT2020
+    elif frame.colorspace not in _CONVERTED_MATRICES:
+        frame.colorspace = _UNSPECIFIED
+    if frame.colorspace == _UNSPECIFIED and frame.height > _SD_HEIGHT:
+        frame.colorspace = _BT709

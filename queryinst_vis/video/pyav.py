@@ -72,10 +72,11 @@ class PyAVSource(StoredSource):
         start = (first.dts or 0) if self._by_dts else self._zero  # a decoder that reorders is late from the first picture on
         self._clock = PresentationClock(time_base=whole.time_base, fps=whole.fps, start=start)
         timed = ((frame, self._clock(self._stored_time(frame))) for frame in itertools.chain([first], self._decoded))
-        self._wanted = self._selection.of_items(timed, lambda item: item[1] * whole.time_base)
-        self._next_wanted = next(self._wanted, None)
-        if self._next_wanted is None:
-            raise VideoError(f"{self.path} has no frame from {self._selection}")
+        self._pictures = self._converted(self._selection.of_items(timed, lambda item: item[1] * whole.time_base))
+        self._next_picture = next(self._pictures, None)
+        if self._next_picture is None:
+            problems = "; ".join(self.problems)
+            raise VideoError(f"{self.path} has no frame from {self._selection}{f' ({problems})' if problems else ''}")
 
     def _first(self) -> av.VideoFrame | None:
         """The first picture that decodes, from here on."""
@@ -150,13 +151,12 @@ class PyAVSource(StoredSource):
     def _frames(self) -> Iterator[Frame]:
         for index in itertools.count():
             with self._in_use:
-                if self._next_wanted is None or self._closed:
+                if index:
+                    self._next_picture = None if self._closed else next(self._pictures, None)
+                if self._next_picture is None:
                     return
-                picture, pts = self._next_wanted
-                frame = Frame(self._upright(picture), index, pts, self.info.time_base)
-            yield frame
-            with self._in_use:
-                self._next_wanted = None if self._closed else next(self._wanted, None)
+                image, pts = self._next_picture
+            yield Frame(image, index, pts, self.info.time_base)
 
     @property
     def problems(self) -> list[str]:
@@ -175,6 +175,13 @@ class PyAVSource(StoredSource):
                 self._damage.decoded(frame)
                 yield frame
         self._damage.finished()
+
+    def _converted(self, timed: Iterator[tuple[av.VideoFrame, int]]) -> Iterator[tuple[np.ndarray, int]]:
+        for frame, pts in timed:
+            try:
+                yield self._upright(frame), pts
+            except av.FFmpegError as error:
+                self._damage.unconvertible(error)
 
     def _upright(self, frame: av.VideoFrame) -> np.ndarray:
         if (frame.width, frame.height) != self._stored_size:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ def open_video(
     max_frames: int | None = None,
     fps: Fraction | float | int | str | None = None,
     limits: Limits | None = None,
+    policy: Literal["newest", "every"] = "newest",
 ) -> VideoSource:
     """Frames of `source`, with exact times counted from its start.
 
@@ -42,13 +43,14 @@ def open_video(
     tensors, in a list or as they come; or a list of any of these, one after the other.
     start, end: seconds, numbers or "1:30"; frames with start <= time < end, of these every `stride`-th, at most `max_frames`, are
     delivered, numbered from 0, with the times they have in the source. fps: of pictures and arrays, 25 if not given.
+    policy: of what is live: the newest frame and what was missed in between is dropped, or every frame.
     VideoError: one line, when it is no video, nothing in it can be decoded, or nothing of it is wanted.
     """
     selection, rate = Selection.of(start, end, stride, max_frames), _rate(fps)
     if isinstance(source, str):
         if source == STANDARD_INPUT:
             return PyAVSource(Pipe.of_standard_input(), selection=selection, limits=limits)
-        if (live := _live(source, limits)) is not None:
+        if (live := _live(source, limits, policy)) is not None:
             return _selected(live, selection)
     if isinstance(source, str | os.PathLike):
         return _file(os.fspath(source), rate, selection, limits)
@@ -71,16 +73,18 @@ def _selected(source: VideoSource, selection: Selection) -> VideoSource:
     return source if selection.is_everything else SelectedSource(source, selection)
 
 
-def _live(text: str, limits: Limits | None) -> VideoSource | None:
+def _live(text: str, limits: Limits | None, policy: Literal["newest", "every"]) -> VideoSource | None:
     """A camera or a stream, when the text names one."""
     if _is_address(text):
         from queryinst_vis.video.live import LiveSource
 
-        return LiveSource(text) if limits is None else LiveSource(text, read_timeout=limits.read_timeout)
+        if limits is None:
+            return LiveSource(text, policy=policy)
+        return LiveSource(text, policy=policy, read_timeout=limits.read_timeout, limits=limits)
     if match := _CAMERA.fullmatch(text):
         from queryinst_vis.video.camera import CameraSource
 
-        return CameraSource(int(match[1] or match[2]))
+        return CameraSource(int(match[1] or match[2]), policy=policy)
     return None
 
 

@@ -5,6 +5,8 @@ from fractions import Fraction
 
 import av
 
+from queryinst_vis.video.container import packets_of
+
 _PLAUSIBLE_FPS = 240  # some containers name their clock (1000) as the average rate: above this it is measured
 _PACKETS_TO_MEASURE = 300
 
@@ -63,7 +65,7 @@ def _measured_fps(reopen: Callable[[], "av.container.InputContainer"], stream_in
     times: list[Fraction] = []
     with reopen() as container:
         try:
-            for packet in container.demux(container.streams[stream_index]):
+            for packet in packets_of(container, container.streams[stream_index]):
                 if packet.pts is not None:
                     times.append(packet.pts * packet.time_base)
                 if len(times) == _PACKETS_TO_MEASURE:

@@ -7,6 +7,8 @@ import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 
+from queryinst_vis.video.pixels import to_rgb
+
 
 class Orientation(NamedTuple):
     """How stored pixels become upright: transpose first, then flip."""
@@ -37,7 +39,7 @@ def letterbox(frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
     """A frame scaled to fit into [height, width, 3] RGB, aspect kept, centred on black."""
     scale = min(width / frame.width, height / frame.height)
     inner_w, inner_h = max(round(frame.width * scale), 1), max(round(frame.height * scale), 1)
-    inner = frame.reformat(width=inner_w, height=inner_h, format="rgb24").to_ndarray()
+    inner = to_rgb(frame, width=inner_w, height=inner_h)
     canvas = np.zeros((height, width, 3), dtype=np.uint8)
     top, left = (height - inner_h) // 2, (width - inner_w) // 2
     canvas[top : top + inner_h, left : left + inner_w] = inner

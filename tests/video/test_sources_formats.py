@@ -11,6 +11,9 @@ import pytest
 from blobs import GREEN, RED, disc_image, two_discs, write_video
 
 from queryinst_vis.video import Limits, VideoError, open_video
+from queryinst_vis.video.container import packets_of
+from queryinst_vis.video.pixels import to_rgb
+from queryinst_vis.video.upright import letterbox
 
 
 def read(path: Path, **options):
@@ -93,6 +96,39 @@ def test_transparency_is_dropped_and_colours_stay(tmp_path: Path, codec: str, pi
     frame = av.VideoFrame.from_ndarray(rgba, format="rgba").reformat(format=pix_fmt)
     _, frames = read(write_frames(tmp_path / name, [frame] * 2, codec))
     assert np.abs(frames[0].image.astype(int) - rgba[:, :, :3]).mean() < 6
+
+
+MATRICES = [3, 8, 10, 14, 17, 200]
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+@pytest.mark.parametrize("height", [96, 720])
+def test_a_matrix_that_cannot_be_converted_is_taken_for_the_usual_one(tmp_path: Path, matrix: int, height: int):
+    """A few recordings name one (YCgCo, BT.2020 of constant luminance), and one damaged byte suffices."""
+    image = np.full((height, 64, 3), 128, np.uint8)
+    frames = [av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p") for _ in range(2)]
+    path = write_frames(tmp_path / "a.mp4", frames, "libx264", colorspace=1)
+    with av.open(str(path)) as container:
+        named = next(container.decode(video=0))
+        named.colorspace = matrix
+        assert np.abs(to_rgb(named).astype(int) - 128).max() <= 2
+        named.color_range = 9
+        assert np.abs(letterbox(named, 32, 32)[:, 16].astype(int) - 128).min() <= 2
+
+
+def test_a_picture_that_cannot_be_converted_is_left_out_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    numbers = iter(range(100))
+
+    def sometimes(frame):
+        if next(numbers) == 3:
+            raise av.OSError(95, "Operation not supported")
+        return to_rgb(frame)
+
+    monkeypatch.setattr("queryinst_vis.video.pyav.to_rgb", sometimes)
+    source, frames = read(write_video(tmp_path / "a.mp4", [two_discs(index) for index in range(9)]))
+    assert [round(frame.time * 25) for frame in frames] == [0, 1, 2, 4, 5, 6, 7, 8]
+    assert [frame.index for frame in frames] == list(range(8))
+    assert source.problems == ["1 frame could not be converted to RGB (Operation not supported)"]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (33, 17), (127, 3), (96, 131), (2, 640)])
@@ -180,6 +216,22 @@ def test_number_of_decoding_threads_changes_nothing(tmp_path: Path, threads: int
     expected = [frame.image.tobytes() for frame in read(path)[1]]
     _, frames = read(path, limits=Limits(decode_threads=threads))
     assert [frame.image.tobytes() for frame in frames] == expected
+
+
+def test_streams_that_begin_later_do_not_break_the_end(tmp_path: Path):
+    """PyAV fails at the end of a file with IndexError when a stream came that was not there at the beginning."""
+    path = write_video(tmp_path / "a.ts", [two_discs(index) for index in range(200)])
+    longer = write_video(tmp_path / "b.ts", [two_discs(index) for index in range(50)], sound="aac")
+    path.write_bytes(path.read_bytes() + longer.read_bytes())
+    _, frames = read(path)
+    assert len(frames) > 200
+
+    class Container:
+        def demux(self):
+            yield from (1, 2)
+            raise IndexError("list index out of range")
+
+    assert list(packets_of(Container())) == [1, 2]
 
 
 LISTS = {

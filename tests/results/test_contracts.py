@@ -214,7 +214,7 @@ def test_disk_full_at_the_start(kind: str, tmp_path: Path):
 def test_a_disk_that_is_really_full(tmp_path: Path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", disk], capture_output=True, check=False).returncode:
         pytest.skip("no disk can be mounted here")
     try:
         for kind in KINDS:

@@ -12,6 +12,7 @@ from queryinst_vis.ops.bounds import PIXELS
 
 Rows = list[dict[str, Any]]
 _LARGEST_ID = (1 << 63) - 1
+_LONGEST_PART = 255  # bytes of a folder's or file's name, on all common systems
 
 
 class DatasetError(UserError):
@@ -103,7 +104,7 @@ def file_name_problem(name: str) -> str | None:
     Links inside the folder are followed: who put them there owns the folder, while anybody may have written the file of names.
     """
     parts = name.replace("\\", "/").split("/")
-    if not name or "\0" in name or not is_encodable(name):
+    if not name or "\0" in name or not is_encodable(name) or any(len(part.encode()) > _LONGEST_PART for part in parts):
         return f"{name!r:.80} is no name of a file"
     if not parts[0] or ".." in parts or re.match("[A-Za-z]:", name):
         return f"{name!r:.80} leads out of the folder of images; names are relative to it and without '..'"

@@ -49,7 +49,7 @@ def _damage_told(report: Report) -> Iterator[None]:
 
 def _member(archive: zipfile.ZipFile, report: Report, name: str) -> BinaryIO | None:
     """What to check in a zip, opened."""
-    info = _choose(archive.infolist(), report, name)
+    info = _choose([info for info in archive.infolist() if info.filename], report, name)  # zipfile fails on a name of no letters
     if info is None:
         return None
     report.facts["unpacked_bytes"] = info.file_size

@@ -162,6 +162,16 @@ def test_safetensors_header_beyond_the_limit_is_not_parsed(tmp_path: Path, monke
         load_safetensors(path)
 
 
+def test_zip_with_a_member_without_a_name(tmp_path: Path, inputs: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "submission.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", "nothing")
+        archive.writestr("results.json", "[]")
+        archive.filelist[0].filename = ""  # in the table of contents
+    assert main(["check-submission", str(path), "--videos", str(inputs / "videos.json")]) in (0, 1)
+    assert "0 entries" in capsys.readouterr().out
+
+
 def bomb(width: int, height: int) -> bytes:
     """A sound PNG of a few bytes whose header promises a picture of this size."""
 
@@ -233,7 +243,7 @@ OUTSIDE = [
     "C:\\secret.png",
     "//host/a",
 ]
-NO_NAMES = ["", "a\0.png", "\ud800.png"]
+NO_NAMES = ["", "a\0.png", "\ud800.png", "x" * 10_000, f"a/{'ä' * 128}/b.png"]
 
 
 @pytest.mark.parametrize("name", OUTSIDE + NO_NAMES)

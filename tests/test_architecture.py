@@ -22,6 +22,7 @@ ALLOWED = {
     "video": {"structures", "outputs", "ops"},
     "visualization": {"structures", "masks", "ops"},
     "pipeline": {"structures", "models", "trackers"},
+    "acceleration": {"models"},
     "conversion": set(),
 }
 # Libraries -> the only parts that import them.

@@ -37,17 +37,23 @@ def _deform_conv(args: Sequence[Any], out: Tensor) -> int:
     return out.numel() * weight[0].numel() + samples * (_CORNERS + 1)
 
 
-_VISION_FORMULAS: dict[Any, Callable[[Sequence[Any], Tensor], int]] = {
+def _embedding_bag(args: Sequence[Any], out: Sequence[Tensor]) -> int:
+    """Weighted sums of rows, which RoI features are on a CPU. args: table, rows, ..."""
+    return args[1].numel() * args[0].shape[1]
+
+
+_POOLING: dict[Any, Callable[[Sequence[Any], Any], int]] = {
     _vision.roi_align: _roi_align,
-    _vision.deform_conv2d: _deform_conv,
+    _aten._embedding_bag_forward_only: _embedding_bag,
 }
+_FORMULAS = {**_POOLING, _vision.deform_conv2d: _deform_conv}
 
 
 def multiply_adds(func: Any, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> int:
     """Of one operation; 0 of those that only move or transform numbers one by one. func: an OpOverload."""
     packet = func._overloadpacket
-    if packet in _VISION_FORMULAS:
-        return _VISION_FORMULAS[packet](args, out)
+    if packet in _FORMULAS:
+        return _FORMULAS[packet](args, out)
     if packet in flop_registry:
         return flop_registry[packet](*args, **kwargs, out_val=out) // 2
     return 0
@@ -107,7 +113,7 @@ class CostMode(TorchDispatchMode):
         answer = _ANSWERS.get(func._overloadpacket) if _has_meta(args) else None
         out = answer(func, args, kwargs) if answer else func(*args, **kwargs)
         count = multiply_adds(func, args, kwargs, out)
-        if func._overloadpacket is _vision.roi_align and not self._depth:
+        if func._overloadpacket in _POOLING and not self._depth:
             self._for_next += count
         else:
             self.multiply_adds[self._part] += count

@@ -94,6 +94,10 @@ class ImageModel(nn.Module):
         """Network outputs -> detections of each image in its original pixels, best first, on the CPU."""
         raise NotImplementedError
 
+    def lower_precision(self, dtype: torch.dtype) -> None:
+        """From now on compute what bears it in `dtype`, for inference; inputs and results stay as they are."""
+        raise UserError(f"{type(self).__name__} runs in single precision only")
+
     def loss(self, batch: ImageBatch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Named scalars; those whose name contains "loss" are summed and minimised."""
         raise NotImplementedError

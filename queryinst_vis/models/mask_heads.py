@@ -19,6 +19,8 @@ class MaskHead(nn.Module):
     convolutions of an earlier head gave, through a 1x1 convolution and ReLU, to the RoI's features (HTC, arXiv 1901.07518).
     """
 
+    keeps_weights = ("logits",)  # they are read class by class
+
     def __init__(
         self,
         num_classes: int,

@@ -23,6 +23,7 @@ from queryinst_vis.models.matching import Match
 from queryinst_vis.models.queries import InitialQueries
 from queryinst_vis.models.query_stage import QueryStage
 from queryinst_vis.models.roi import pool_rois
+from queryinst_vis.models.roi_gather import roi_pooling
 from queryinst_vis.models.track_head import TrackHead, TrackQueries
 from queryinst_vis.ops.boxes import decode_deltas
 from queryinst_vis.registry import MODELS
@@ -134,24 +135,31 @@ class QueryInst(ImageModel):
             self.requires_grad_(not track_head.alone)
             self.info.similarity = track_head.criterion.similarity
         self.track_head = track_head
+        self._low_dtype: torch.dtype | None = None
+
+    def lower_precision(self, dtype: torch.dtype) -> None:
+        for part in (self.backbone, self.fpn, self.stages, self.mask_heads):
+            part.to(dtype)
+        self._low_dtype = dtype
 
     def forward(self, images: Tensor, image_hw: Tensor) -> QueryInstOutputs:
         pyramid, initial = self._start(images, image_hw)
         *_, last = self._run_stages(pyramid, initial)
-        return QueryInstOutputs(last, pyramid)
+        return QueryInstOutputs(last._replace(embeds=last.embeds.to(images.dtype)), pyramid)
 
     def _start(self, images: Tensor, image_hw: Tensor) -> tuple[list[Tensor], InitialQueries]:
         """The pyramid, and what goes into the first stage."""
-        features = self.backbone(images)
+        features = self.backbone(images if self._low_dtype is None else images.to(self._low_dtype))
         return self.fpn(features), self.queries(images, features, image_hw)
 
     def _run_stages(self, pyramid: list[Tensor], initial: InitialQueries) -> Iterator[QueryState]:
         """The queries after each stage, which is run when it is asked for."""
-        boxes, embeds, prior_logits, mask_queries = initial
+        boxes, embeds, prior_logits, mask_queries = initial if self._low_dtype is None else initial.of_dtype(self._low_dtype)
         mask_embeds = None
+        pool = roi_pooling(pyramid, self.strides)
         image_index = torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
         for stage in self.stages:
-            roi_features = pool_rois(pyramid, self.strides, boxes.flatten(0, 1), image_index, stage.roi_size)
+            roi_features = pool(boxes.flatten(0, 1), image_index, stage.roi_size)
             out = stage(embeds, roi_features, mask_queries)
             boxes = decode_deltas(boxes, out.deltas.to(boxes.dtype))
             embeds = out.queries
@@ -213,7 +221,7 @@ class QueryInst(ImageModel):
         if not len(unique):
             return torch.zeros((0, head.mask_size, head.mask_size))
         image, query = unique // num_queries, unique % num_queries
-        roi_features = pool_rois(outputs.pyramid, self.strides, state.boxes[image, query], image, head.roi_size)
+        roi_features = roi_pooling(outputs.pyramid, self.strides)(state.boxes[image, query], image, head.roi_size)
         features = self.mask_heads.features(-1, state.mask_embeds[image, query], roi_features)
         return head.class_logits(features[inverse], picks.label).float().sigmoid().cpu()
 
@@ -227,7 +235,8 @@ class QueryInst(ImageModel):
 
     def _embeds_of_boxes(self, pyramid: list[Tensor], boxes: Tensor, image: Tensor) -> Tensor:
         """[R, E] of boxes [R, 4], for a track head that reads RoI features."""
-        return self.track_head(pool_rois(pyramid, self.strides, boxes, image, self.track_head.roi_size))  # type: ignore[misc, union-attr, arg-type]
+        pooled = roi_pooling(pyramid, self.strides)(boxes, image, self.track_head.roi_size)  # type: ignore[union-attr, arg-type]
+        return self.track_head(pooled.to(boxes.dtype))  # type: ignore[misc]
 
     # Training
 

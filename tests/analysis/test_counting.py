@@ -38,9 +38,17 @@ def count(function, model: nn.Module | None = None) -> CostMode:
             lambda: deform_conv2d(meta(2, 6, 9, 9), meta(2, 18, 9, 9), meta(4, 6, 3, 3), padding=1, mask=meta(2, 9, 9, 9)),
             2 * 81 * (4 * 6 * 9 + 6 * 9 * (4 + 1)),
         ),
+        (
+            lambda: F.embedding_bag(
+                torch.zeros(5, 16).long(), torch.rand(9, 6), per_sample_weights=torch.rand(5, 16), mode="sum"
+            ),
+            480,
+        ),
         (lambda: F.relu(meta(5, 7)) + 1, 0),
     ],
-    ids=["matmul", "linear", "einsum", "conv", "groups", "transposed", "attention", "roi_align", "deform_conv", "elementwise"],
+    ids=(
+        "matmul linear einsum conv groups transposed attention roi_align deform_conv embedding_bag elementwise".split()  # noqa: SIM905
+    ),
 )
 def test_multiply_adds(function, expected: int) -> None:
     assert count(function).multiply_adds.total() == expected

@@ -1,0 +1,63 @@
+"""`accelerate(model)`: a trained model as it runs fastest on its device."""
+
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from queryinst_vis.acceleration.graph import fold_batch_norms, is_plain, pack_convolutions, traced
+from queryinst_vis.acceleration.onednn import PackedConv2d, PackedLinear, available
+from queryinst_vis.errors import UserError
+from queryinst_vis.models.base import ImageModel
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_Model = TypeVar("_Model", bound=ImageModel)
+
+
+def accelerate(model: _Model, *, precision: str = "fp32") -> _Model:
+    """The model itself, changed: for inference only, on the device it is on; it can neither be trained nor saved any more.
+
+    precision: one of PRECISIONS for what bears it; boxes and scores are always computed in single precision.
+    UserError: there is no such precision, or the model or the device has none.
+    """
+    if precision not in PRECISIONS:
+        raise UserError(f"precision is one of {', '.join(PRECISIONS)}; got '{precision}'")
+    model.eval().requires_grad_(False)
+    with torch.no_grad():
+        networks = {name: network for name, network in _networks(model).items() if network is not None}
+        for name, network in networks.items():
+            fold_batch_norms(network)
+            model.set_submodule(name, network)
+        if precision != "fp32":
+            model.lower_precision(PRECISIONS[precision])
+        if model.device.type != "cpu":
+            return model.to(memory_format=torch.channels_last)
+        for network in networks.values():
+            if available(next(network.parameters()).dtype):
+                pack_convolutions(network)
+        _pack_layers(model)
+    return model
+
+
+def _networks(model: nn.Module) -> dict[str, torch.fx.GraphModule | None]:
+    """Parts that are known by their result alone: backbones, and sequences of layers with convolutions."""
+    found: dict[str, torch.fx.GraphModule | None] = {}
+    for name, part in model.named_modules():
+        is_network = name.endswith("backbone") or type(part).forward is nn.Sequential.forward
+        is_inside = any(name.startswith(f"{outer}.") for outer, network in found.items() if network is not None)
+        if is_network and not is_inside and any(type(child) is nn.Conv2d for child in part.modules()):
+            found[name] = traced(part)
+    return found
+
+
+def _pack_layers(module: nn.Module) -> None:
+    """All that are left, in place; a module's `keeps_weights` names those of its layers whose weights it reads itself."""
+    for name, child in module.named_children():
+        if name in getattr(module, "keeps_weights", ()):
+            continue
+        if type(child) is nn.Linear and available(child.weight.dtype):
+            setattr(module, name, PackedLinear(child))
+        elif type(child) is nn.Conv2d and available(child.weight.dtype) and is_plain(child):
+            setattr(module, name, PackedConv2d(child))
+        else:
+            _pack_layers(child)

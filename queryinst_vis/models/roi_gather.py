@@ -1,0 +1,67 @@
+"""RoIAlign as one weighted gather: every cell of every RoI is a sum of 16 pixels of a table that holds the whole pyramid.
+
+The same numbers as torchvision's operation to rounding. That one reads a channel at a time; here the channels of a pixel lie
+together and are added as a vector (torch's embedding_bag), about twenty times as fast on a CPU. It gives no gradient.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from queryinst_vis.models.roi import assign_levels, pool_rois
+
+_SAMPLES = 2  # along each side of a cell
+
+
+def roi_pooling(pyramid: Sequence[Tensor], strides: Sequence[int]) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """What pools boxes [R, 4] xyxy of images [R] to [R, C, size, size]; by a gather on a CPU where no gradient is wanted."""
+    if pyramid[0].device.type == "cpu" and not torch.is_grad_enabled():
+        return GatherPooling(pyramid, strides)
+    return partial(pool_rois, pyramid, strides)
+
+
+class GatherPooling:
+    """Pools boxes from a pyramid [B, C, h, w] x levels, which is laid out anew once."""
+
+    def __init__(self, pyramid: Sequence[Tensor], strides: Sequence[int]) -> None:
+        channels = pyramid[0].shape[1]
+        self._table = torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in pyramid])  # [B*h*w + ..., C]
+        self._scales = torch.tensor([1.0 / stride for stride in strides])
+        self._hw = torch.tensor([level.shape[-2:] for level in pyramid])  # [L, 2]
+        areas = self._hw.prod(1)
+        self._begins = F.pad((len(pyramid[0]) * areas).cumsum(0), (1, 0))[:-1]
+
+    def __call__(self, boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
+        """Features [R, C, size, size] of boxes [R, 4] xyxy in input pixels; image_index: [R], the batch row of each box."""
+        levels = assign_levels(boxes, len(self._scales))
+        hw = self._hw[levels]
+        corners = boxes * self._scales[levels, None].to(boxes.dtype) - 0.5
+        rows, row_weights = _axis(corners[:, 1], corners[:, 3], hw[:, 0], size)
+        columns, column_weights = _axis(corners[:, 0], corners[:, 2], hw[:, 1], size)
+        begin = self._begins[levels] + image_index * hw.prod(1)
+        index = (begin[:, None] + rows.flatten(1) * hw[:, 1:]).view_as(rows)[:, :, None, :, None] + columns[:, None, :, None]
+        weights = row_weights[:, :, None, :, None] * column_weights[:, None, :, None]  # [R, size, size, 4, 4], as index
+        bags = index.reshape(-1, (2 * _SAMPLES) ** 2), weights.reshape(-1, (2 * _SAMPLES) ** 2).to(self._table.dtype)
+        pooled = F.embedding_bag(bags[0], self._table, per_sample_weights=bags[1], mode="sum")
+        return pooled.view(len(boxes), size, size, self._table.shape[1]).permute(0, 3, 1, 2)
+
+
+def _axis(low: Tensor, high: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The pixels that each cell reads along one side, and their weights: int64 and float [R, size, 4].
+
+    low, high: [R], the box's sides in pixels of its level; length: int64 [R], that of the level. As in torchvision, samples
+    more than a pixel outside count as zero, and so do those of boxes that are not finite.
+    """
+    steps = (torch.arange(_SAMPLES * size, dtype=low.dtype) + 0.5) / (_SAMPLES * size)
+    position = low[:, None] + (high - low)[:, None] * steps  # [R, 2 * size]
+    last = (length - 1)[:, None]
+    inside = (position >= -1) & (position <= length[:, None])
+    position = torch.where(inside, position, 0.0).clamp(min=0)
+    first = torch.minimum(position.long(), last)
+    share = torch.where(first == last, 0.0, position - first)
+    pixels = torch.stack([first, torch.minimum(first + 1, last)], dim=-1)
+    weights = torch.stack([1 - share, share], dim=-1) * (inside[..., None] / _SAMPLES)
+    return pixels.view(-1, size, 2 * _SAMPLES), weights.view(-1, size, 2 * _SAMPLES)

@@ -87,7 +87,8 @@ class VideoWriter:
         except BaseException as error:
             self.abandon()
             if isinstance(error, av.FFmpegError | OSError):
-                raise VideoError(f"cannot write {self.path}: {reason(error)}") from None
+                what = f"{self._codec}, {info.width} x {info.height} pixels"
+                raise VideoError(f"cannot write {self.path}: {reason(error)} ({what})") from None
             raise
 
     def write(self, image: ArrayLike, pts: int | None = None) -> None:

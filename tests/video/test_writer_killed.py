@@ -29,7 +29,7 @@ OVERTAKING = 4  # a picture that was encoded before three that it follows; they 
 
 
 def most_missing(codec: str) -> int:
-    """Pictures that a kill may cost: the fragment in progress and the picture that ends it, what the encoder holds back, two more.
+    """Pictures that a kill may cost: the fragment in progress with the picture that ends it, what the encoder holds, two more.
 
     One waits until it is known how long it is shown, and one may be overtaken.
     """

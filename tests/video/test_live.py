@@ -2,14 +2,16 @@
 
 import itertools
 import logging
+import socket
 import threading
 import time
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from blobs import BlobModel, disc_image, two_discs, write_video
-from live_servers import FileServer, StreamServer, number_of
+from live_servers import FileServer, StreamServer, number_of, numbered
 
 from queryinst_vis.pipeline import track_video
 from queryinst_vis.structures import Frame, Instances
@@ -291,6 +293,45 @@ def test_recording_comes_whole_though_the_connection_breaks(tmp_path: Path, brea
     assert [frame.time for frame in frames] == pytest.approx([index / 25 for index in range(30)])
     assert source.statistics["dropped"] == 0
     assert source.info.duration == pytest.approx(1.2)
+
+
+def send_udp(url: str, stop: threading.Event) -> None:
+    """A transport stream as datagrams, as encoders send it without asking whether anybody listens."""
+    with av.open(url, "w", format="mpegts", options={"flush_packets": "1"}) as output:
+        stream = output.add_stream("libx264", rate=25, options={"preset": "ultrafast", "tune": "zerolatency", "g": "5"})
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        for number in itertools.count():
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(number), format="rgb24")))
+            if stop.wait(0.04):
+                return
+
+
+def test_datagrams_that_stop_and_come_again():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"udp://127.0.0.1:{free.getsockname()[1]}"
+    stop, stop_again = threading.Event(), threading.Event()
+    sender = threading.Thread(target=send_udp, args=(f"{url}?pkt_size=1316", stop))
+    sender.start()
+    try:
+        with source_of(url, read_timeout=0.4) as source:
+            frames = iter(source)
+            before = [next(frames) for _ in range(5)]
+            stop.set()
+            sender.join()
+            sender = threading.Thread(target=send_udp, args=(f"{url}?pkt_size=1316", stop_again))
+            threading.Timer(0.6, sender.start).start()
+            while source.statistics["reconnects"] == 0:
+                before.append(next(frames))
+            after = [next(frames) for _ in range(5)]
+    finally:
+        stop.set()
+        stop_again.set()
+        sender.join()
+    assert_times_grow(before + after)
+    assert source.statistics["reconnects"] == 1
+    with pytest.raises(VideoError, match=r"no answer within 0\.3 s"):
+        source_of(url, open_timeout=0.3)
 
 
 def test_iterated_once():

@@ -99,10 +99,14 @@ def check_one_size(paths: Sequence[Path], limits: Limits) -> tuple[int, int]:
             first = path, size
         elif size != first[1]:
             _compare_decoded(first[0], path)
-    decoded = next((hw for path in paths if (hw := _decoded_hw(path)) is not None), None)
-    if decoded is None:
-        raise VideoError(f"nothing could be decoded: none of {len(paths)} pictures can be read, the first is {paths[0]}")
-    return decoded[1], decoded[0]
+    error: ImageError | None = None
+    for path in paths:
+        try:
+            height, width = read_image(path).shape[:2]
+            return width, height
+        except ImageError as its_error:
+            error = error or its_error
+    raise VideoError(f"none of {len(paths)} pictures can be read: {error}")
 
 
 def _stored_size(path: Path) -> tuple[int, int] | None:
@@ -113,9 +117,7 @@ def _stored_size(path: Path) -> tuple[int, int] | None:
             with Image.open(path) as image:
                 turned = image.format in ("JPEG", "MPO") and image.getexif().get(_EXIF_ORIENTATION) in _TURNED
                 return image.size[::-1] if turned else image.size
-    except Image.DecompressionBombError as error:
-        raise VideoError(f"{path} is not read: {error}") from None
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
 
 

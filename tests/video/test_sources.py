@@ -242,6 +242,32 @@ def test_pictures_over_the_limit_are_refused(tmp_path: Path):
         open_video(source, limits=Limits(max_pixels=128 * 96)).close()
 
 
+def test_the_limit_is_moved_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = write_video(tmp_path / "a.mp4", [two_discs(0)] * 2)
+    monkeypatch.setenv("QUERYINST_VIS_MAX_PIXELS", "12287")
+    with pytest.raises(VideoError, match="12287 pixels; QUERYINST_VIS_MAX_PIXELS allows more"):
+        open_video(path)
+
+
+def test_a_picture_that_promises_a_terabyte_is_refused_before_it_is_decoded(tmp_path: Path):
+    import struct
+    import zlib
+
+    header = b"IHDR" + struct.pack(">IIBBBBB", 600_000, 600_000, 8, 2, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    (tmp_path / "1.png").write_bytes(png + struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND")))
+    with pytest.raises(VideoError, match=r"none of 1 pictures can be read: .*1\.png") as caught:
+        open_video(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_pictures_that_cannot_be_read_are_no_video(tmp_path: Path):
+    (tmp_path / "1.png").write_bytes(b"nothing")
+    (tmp_path / "2.jpg").write_bytes(b"")
+    with pytest.raises(VideoError, match=r"none of 2 pictures can be read: .*1\.png"):
+        open_video(tmp_path)
+
+
 def test_frames_that_grow_over_the_limit_are_not_decoded(tmp_path: Path):
     small, large = write_video(tmp_path / "a.h264", [two_discs(0)] * 4), tmp_path / "b.h264"
     write_video(large, [np.zeros((400, 400, 3), np.uint8)] * 4)

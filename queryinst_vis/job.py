@@ -8,30 +8,32 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from queryinst_vis.errors import UserError
 from queryinst_vis.job_checkpoints import Checkpoints
-from queryinst_vis.job_identity import identity_of
+from queryinst_vis.job_identity import can_be_identified, identity_of
 from queryinst_vis.job_outputs import STANDARD_OUTPUT, check_outputs
 from queryinst_vis.job_run import JobRun
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.models.region import Region, RegionOfInterest, region_inside
 from queryinst_vis.structures import Frame, Instances, VideoInfo
 from queryinst_vis.trackers.events import Event
-from queryinst_vis.video import VideoSource, open_video
+from queryinst_vis.video import Limits, VideoSource, open_video
+from queryinst_vis.video.url import mask_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A video and what to make of it.
 
-    source: as `open_video` takes it; start and end in seconds; every `stride`-th frame, at most `max_frames` of them.
+    source: as `open_video` takes it; start and end in seconds; every `stride`-th frame, at most `max_frames` of them; fps of
+    pictures; policy of live sources; limits of reading.
     region: where to look (left, top, width, height); classes: names, None for all; tracker: None for what suits the model.
     video: path of the annotated video; results: kinds and paths, as `open_result` takes them.
     events: tell them in results that hold them.
@@ -44,6 +46,9 @@ class Job:
     end: Fraction | None = None
     stride: int = 1
     max_frames: int | None = None
+    fps: Fraction | None = None
+    policy: Literal["newest", "every"] = "newest"
+    limits: Limits | None = None
     region: Region | None = None
     classes: tuple[str, ...] | None = None
     tracker: str | None = None
@@ -58,9 +63,13 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Of the source, for people and in results."""
+        """Of the source, for people and in results: without folders and passwords."""
+        if isinstance(self.source, str) and "://" in self.source:
+            return mask_url(self.source)
         if isinstance(self.source, str | os.PathLike):
             return Path(self.source).name or str(self.source)
+        if isinstance(self.source, list | tuple) and self.source:
+            return replace(self, source=self.source[0]).name
         return type(self.source).__name__
 
     @property
@@ -149,11 +158,12 @@ def run_job(job: Job, load_model: Callable[[], ImageModel], watcher: Watcher | N
 
 def open_source(job: Job) -> VideoSource:
     """The frames that the job is about."""
-    return open_video(job.source, start=job.start, end=job.end, stride=job.stride, max_frames=job.max_frames)
+    names = ("start", "end", "stride", "max_frames", "fps", "limits", "policy")
+    return open_video(job.source, **{name: getattr(job, name) for name in names})
 
 
 def _checkpoints(job: Job, source: VideoSource) -> Checkpoints:
-    if source.is_live or job.source == "-":
+    if source.is_live or not can_be_identified(job.source):
         raise UserError(f"{job.name} cannot be gone on with later: what was shown is not shown again")
     return Checkpoints(job.checkpoint_folder, identity_of(job), overwrite=job.overwrite)
 

@@ -3,13 +3,16 @@
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from blobs import BlobModel
 
+from queryinst_vis.errors import UserError
 from queryinst_vis.job import Job, JobReport, Watcher, run_job
 from queryinst_vis.structures import Instances
 
@@ -63,3 +66,37 @@ def in_process(function: Callable[..., None], *arguments: Any) -> int:
     process.join(60)
     assert process.exitcode is not None
     return process.exitcode
+
+
+KILL_WIDTH, FAIL_WIDTH, SLOW_WIDTH = 48, 56, 72  # of pictures that bring out the worst in `DangerousModel`
+
+
+class DangerousModel(BlobModel):
+    """Kills its process, fails or takes its time at pictures of certain widths."""
+
+    def predict(self, images: Sequence[np.ndarray], *, min_score: float = 0.0) -> list[Instances]:
+        width = images[0].shape[1]
+        if width == KILL_WIDTH:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if width == FAIL_WIDTH:
+            raise RuntimeError("something in the model")
+        if width == SLOW_WIDTH:
+            time.sleep(0.1)
+        return super().predict(images, min_score=min_score)
+
+
+def load_dangerous() -> DangerousModel:
+    """For workers."""
+    torch.set_num_threads(1)
+    return DangerousModel().eval()
+
+
+def load_nothing() -> BlobModel:
+    """For workers."""
+    raise UserError("there are no such weights")
+
+
+def die_loading() -> BlobModel:
+    """For workers."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError

@@ -10,6 +10,7 @@ from queryinst_vis.errors import UserError
 from queryinst_vis.job_identity import file_facts
 from queryinst_vis.models.region import Region
 from queryinst_vis.results import KINDS
+from queryinst_vis.video import Limits
 from queryinst_vis.video.codecs import CODECS
 from queryinst_vis.video.selection import exact_seconds
 
@@ -20,7 +21,13 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--end", type=seconds, metavar="TIME", help="up to this time")
     group.add_argument("--stride", type=positive, default=1, metavar="N", help="every N-th frame only")
     group.add_argument("--max-frames", type=positive, metavar="N", help="stop after N frames")
+    group.add_argument("--fps", type=rate, metavar="N", help="rate of pictures, e.g. 10 or 30000/1001 (default: 25)")
     group.add_argument("--roi", type=region, metavar="X,Y,W,H", help="look for objects only in this region, in pixels")
+    group = parser.add_argument_group("reading")
+    group.add_argument("--every-frame", action="store_true", help="of live sources; without it the newest, others are dropped")
+    group.add_argument("--read-timeout", type=above_zero, metavar="S", help="seconds without data until a read fails")
+    group.add_argument("--max-pixels", type=positive, metavar="N", help=f"of a picture (default: {Limits().max_pixels})")
+    group.add_argument("--allow-playlists", action="store_true", help="accept lists (m3u8, mpd, ffconcat) that open other files")
     group = parser.add_argument_group("how to write")
     group.add_argument("--codec", choices=tuple(CODECS), default="h264", help="of the annotated video (default: h264)")
     group.add_argument("--events", action="store_true", help="tell in JSON lines when tracks are born, lost, return and end")
@@ -41,9 +48,17 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
 
 def job_settings(args: argparse.Namespace) -> dict[str, Any]:
     """What these options say, as fields of a `Job`."""
-    names = ("start", "end", "stride", "max_frames", "codec", "events", "resume", "segment_seconds", "tracker")
+    names = ("start", "end", "stride", "max_frames", "fps", "codec", "events", "resume", "segment_seconds", "tracker")
     settings = {name: getattr(args, name) for name in names}
+    settings |= {"limits": _limits(args), "policy": "every" if args.every_frame else "newest"}
     return settings | {"region": args.roi, "classes": args.classes and tuple(args.classes), "model": model_facts(args)}
+
+
+def _limits(args: argparse.Namespace) -> Limits | None:
+    """None where nothing was said: every kind of source has its own then."""
+    chosen = {name: getattr(args, name) for name in ("read_timeout", "max_pixels", "allow_playlists")}
+    chosen = {name: value for name, value in chosen.items() if value}
+    return Limits(**chosen) if chosen else None
 
 
 def model_facts(args: argparse.Namespace) -> dict[str, Any]:
@@ -67,6 +82,17 @@ def seconds(text: str) -> Fraction:
         return exact_seconds(text)
     except UserError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def rate(text: str) -> Fraction:
+    """A number above 0, for argparse."""
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, e.g. 10 or 30000/1001, got '{text}'")
+    return value
 
 
 def positive(text: str) -> int:

@@ -18,6 +18,7 @@ from queryinst_vis.models.base import ImageModel
 from queryinst_vis.results import KINDS
 from queryinst_vis.structures import Frame, Instances, VideoInfo
 from queryinst_vis.video import VideoSource
+from queryinst_vis.video.url import mask_url
 
 DAMAGED = 3
 
@@ -26,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input",
         metavar="IN",
-        help='a video file, a folder or "glob" of pictures, - for standard input, camera:0, or the address of a stream (rtsp://...)',
+        nargs="+",
+        help='a video, a folder or "glob" of pictures, - for standard input, camera:0, the address of a stream (rtsp://...); '
+        "several are one video, one after the other",
     )
     parser.add_argument("--output", type=Path, metavar="OUT.mp4", help="annotated video (default: NAME_tracked.mp4 here)")
     parser.add_argument("--no-video", action="store_true", help="write no video, only results")
@@ -64,7 +67,8 @@ def _end(job: Job, report: JobReport, stop: Stop) -> int:
         print(f"stopped after {report.num_frames} frames; {after}", file=sys.stderr)
         return stop.exit_code
     if report.damage:
-        print(f"{job.source} is damaged: {'; '.join(report.damage)}", file=sys.stderr)
+        name = job.source if isinstance(job.source, str) and "://" not in job.source else job.name
+        print(f"{name} is damaged: {'; '.join(report.damage)}", file=sys.stderr)
     for line in report.lost:
         print(line, file=sys.stderr)
     return DAMAGED if report.problems else 0
@@ -75,8 +79,9 @@ def _job(args: argparse.Namespace) -> Job:
     results += [(kind, path) for kind in ("json", "jsonl") if (path := getattr(args, kind)) is not None]
     if args.no_video and (args.output or not results):
         raise UserError("--no-video goes with --json OUT.json or another result and without --output")
-    video = None if args.no_video else args.output or Path(f"{_stem(args.input)}_tracked.{_suffix(args.codec)}")
-    return Job(source=args.input, video=video, results=tuple(results), overwrite=args.overwrite, **job_settings(args))
+    video = None if args.no_video else args.output or Path(f"{_stem(args.input[0])}_tracked.{_suffix(args.codec)}")
+    source = args.input[0] if len(args.input) == 1 else list(args.input)
+    return Job(source=source, video=video, results=tuple(results), overwrite=args.overwrite, **job_settings(args))
 
 
 def _stem(source: str) -> str:
@@ -84,7 +89,7 @@ def _stem(source: str) -> str:
     if source == "-":
         return "stdin"
     if "://" in source or "*" in source or not Path(source).stem:
-        return re.sub(r"[^\w.]+", "_", source.partition("://")[2] or source).strip("._") or "video"
+        return re.sub(r"[^\w.]+", "_", mask_url(source).partition("://")[2] or source).strip("._") or "video"
     return Path(source).stem.replace(":", "")
 
 

@@ -25,7 +25,7 @@ class PictureEncoder:
         name = encoder_for(codec)
         if name == "libsvtav1":
             os.environ.setdefault("SVT_LOG", "0")  # else it writes a page to the standard error
-        stream = output.add_stream(name, rate=_rate(info), options=dict(self._codec.encoders[name]))
+        stream = output.add_stream(name, rate=rate_of(info), options=dict(self._codec.encoders[name]))
         stream.width, stream.height = info.width + info.width % 2, info.height + info.height % 2
         stream.pix_fmt = self._codec.pix_fmt
         context = stream.codec_context
@@ -60,8 +60,9 @@ class PictureEncoder:
 
 def ticks_per_frame(info: VideoInfo) -> int:
     """How long a picture is shown, by the average rate."""
-    return max(round(1 / (info.time_base * _rate(info))), 1)
+    return max(round(1 / (info.time_base * rate_of(info))), 1)
 
 
-def _rate(info: VideoInfo) -> Fraction:
+def rate_of(info: VideoInfo) -> Fraction:
+    """Pictures a second on average, as far as that can be believed."""
     return info.fps if info.fps and 0 < info.fps <= _MOST_FPS else Fraction(_USUAL_FPS)

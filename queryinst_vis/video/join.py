@@ -50,7 +50,7 @@ def join_parts(
     container = container_for(path, codec)
     try:
         with create(part_of(path), container, container.when_complete(info.time_base)) as output:
-            target = add_stream_of(parts, output)
+            target = add_stream_of(parts, output, info)
             target.time_base = info.time_base
             packets = _packets(parts, target, info, codec, container)
             if audio_from is None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import av
 
+from queryinst_vis.structures import VideoInfo
 from queryinst_vis.video.base import VideoError
 from queryinst_vis.video.codecs import Container
+from queryinst_vis.video.encoder import rate_of, ticks_per_frame
 
 _PACKETS_TO_SORT = 16  # the earliest pictures are among the first of these in decoding order
 
@@ -19,16 +21,13 @@ def create(path: Path, container: Container, options: dict[str, str]) -> "av.con
     return av.open(f"file:{path.absolute()}", "w", format=container.format, container_options=options)
 
 
-def with_index_in_front(source: Path, target: Path, container: Container, time_base: Fraction, *, step: int) -> None:
-    """Copy a file written in fragments into one with its index in front. FFmpegError, OSError.
-
-    step: how long the last picture is shown, in ticks of `time_base`.
-    """
+def with_index_in_front(source: Path, target: Path, container: Container, info: VideoInfo) -> None:
+    """Copy a file written in fragments into one with its index in front. FFmpegError, OSError."""
     with (
         av.open(f"file:{source.absolute()}") as fragments,
-        create(target, container, container.when_complete(time_base)) as output,
+        create(target, container, container.when_complete(info.time_base)) as output,
     ):
-        targets = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in fragments.streams}
+        targets = {stream.index: add_stream_like(stream, output, info) for stream in fragments.streams}
         last: av.Packet | None = None  # of the pictures; its duration is not read back with every codec
         for packet in fragments.demux():
             if packet.size:
@@ -39,8 +38,18 @@ def with_index_in_front(source: Path, target: Path, container: Container, time_b
                 if packet is not None:
                     output.mux(packet)
         if last is not None:
-            last.duration = round(step * time_base / last.time_base)
+            last.duration = round(ticks_per_frame(info) * info.time_base / last.time_base)
             output.mux(last)
+
+
+def add_stream_like(template: "av.stream.Stream", output: "av.container.OutputContainer", info: VideoInfo) -> "av.stream.Stream":
+    """A stream of an output that takes packets of `template`."""
+    stream = output.add_stream_from_template(template, opaque=True)
+    if template.type == "video":
+        stream.codec_context.framerate = rate_of(info)  # which Matroska names
+        if template.codec_context.name == "prores":  # the tag says which profile it is
+            stream.codec_context.codec_tag = template.codec_context.codec_tag
+    return stream
 
 
 def is_playable(path: Path) -> bool:
@@ -114,7 +123,9 @@ def _times_before(times: Sequence[int], *, step: int, reorder: int) -> list[int]
     return [time - delay for time in times[:reorder]]
 
 
-def add_stream_of(segments: Sequence[Path], output: "av.container.OutputContainer") -> "av.video.stream.VideoStream":
+def add_stream_of(
+    segments: Sequence[Path], output: "av.container.OutputContainer", info: VideoInfo
+) -> "av.video.stream.VideoStream":
     """A video stream that continues through all of the segments. VideoError: they were encoded differently."""
     headers = set()
     for path in segments:
@@ -123,4 +134,4 @@ def add_stream_of(segments: Sequence[Path], output: "av.container.OutputContaine
     if len(headers) > 1:
         raise VideoError(f"the parts in {segments[0].parent} were encoded by different versions of PyAV; remove it to start anew")
     with av.open(f"file:{segments[0].absolute()}") as container:
-        return output.add_stream_from_template(container.streams.video[0], opaque=True)
+        return add_stream_like(container.streams.video[0], output, info)

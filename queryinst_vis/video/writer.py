@@ -139,7 +139,7 @@ class VideoWriter:
         indexed = part_of(self.path.with_name(self.path.name + ".indexed"))
         try:
             if self._last is not None:
-                with_index_in_front(self._part, indexed, self._container, self._info.time_base, step=self._file.step)
+                with_index_in_front(self._part, indexed, self._container, self._info)
                 os.replace(indexed, self._part)
         except (av.FFmpegError, OSError) as error:  # the fragments are complete and play, too
             indexed.unlink(missing_ok=True)

@@ -39,6 +39,8 @@ def facts(path: Path) -> dict:
         result = {
             "duration": container.duration,
             "video duration": video.duration,
+            "rate": video.average_rate,
+            "profile": context.profile,
             "pixels": (context.width, context.height, context.pix_fmt, video.sample_aspect_ratio),
             "colours": (context.colorspace, context.color_primaries, context.color_trc, context.color_range),
             "times": [frame.pts * frame.time_base for frame in container.decode(video=0)],

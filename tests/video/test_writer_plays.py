@@ -85,6 +85,19 @@ def test_the_index_of_matroska_is_in_front(tmp_path: Path, name: str, codec: str
     assert data.rindex(cues) < data.index(cluster)
 
 
+@pytest.mark.parametrize(("name", "codec"), KINDS)
+def test_the_rate_and_the_profile_are_named(tmp_path: Path, name: str, codec: str):
+    """Matroska named none once its index was in front, so some took it for thousands; ProRes 422 passed for ProRes 422 HQ."""
+    with VideoWriter(tmp_path / name, VideoInfo(128, 96, Fraction(25, 2), Fraction(1, 90000)), codec=codec) as writer:
+        for index in range(10):
+            writer.write(two_discs(index), 7200 * index)
+    with av.open(str(tmp_path / name)) as container:
+        stream = container.streams.video[0]
+        assert stream.average_rate == Fraction(25, 2)
+        if codec == "prores":
+            assert (stream.codec_context.codec_tag, stream.codec_context.profile) == ("apcn", "Standard")
+
+
 def rgb_by_definition(frame: av.VideoFrame) -> np.ndarray:
     """float [H, W, 3] by ITU-R BT.709, section 3, limited range, from the planes as they are; values 0 to 255."""
     bits = frame.format.components[0].bits

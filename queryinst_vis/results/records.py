@@ -92,9 +92,11 @@ class EventLike(Protocol):
 
 
 def record_of(frame: Frame, instances: Instances, num_classes: int) -> FrameRecord:
-    """The tracked objects of a frame, rounded as all formats have them. ValueError: they have no ids."""
+    """The tracked objects of a frame, by id, rounded as all formats have them. ValueError: they have no ids."""
     if instances.track_ids is None:
         raise ValueError("results need instances with track_ids")
+    instances = instances[instances.track_ids.argsort()]
+    assert instances.track_ids is not None
     codes = [None] * len(instances) if instances.masks is None else [_text(code) for code in instances.masks.rles()]
     boxes = xyxy_to_xywh(instances.boxes).double().numpy().round(2).tolist()
     scores = [round(score, 4) for score in instances.scores.tolist()]

@@ -56,6 +56,12 @@ def test_a_frame_is_there_as_soon_as_it_was_added(tmp_path: Path):
             assert [line["type"] for line in read(tmp_path / "a.jsonl")] == ["video"] + ["frame"] * (index + 1)
 
 
+def test_objects_are_in_the_order_of_their_ids(tmp_path: Path):
+    with lines(tmp_path / "a.jsonl") as log:
+        log.add(frame(0), instances([5, 2, 9]))
+    assert [(item["id"], item["box"][0]) for item in read(tmp_path / "a.jsonl")[1]["objects"]] == [(2, 6), (5, 0), (9, 12)]
+
+
 def test_no_frame(tmp_path: Path):
     with lines(tmp_path / "a.jsonl"):
         pass

@@ -74,7 +74,7 @@ def why_not_media(error: Exception, head: bytes, limits: Limits) -> str:
     if isinstance(error, av.ExitError):
         return f"gave no data for {limits.read_timeout:g} s"
     if head and _is_text(head):
-        return "is not a video file but text, or a list of other files"
+        return "is not a video file but text, or a list of other files, which --allow-playlists (Limits.allow_playlists) accepts"
     return f"is not a video this can read ({reason(error)})"
 
 

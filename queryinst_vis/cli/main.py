@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "train a model",
     "test": "measure a model on a data set",
     "analyze": "count the parameters, multiply-adds and memory of a model",
+    "benchmark": "time a model part by part, or a video from file to file",
     "clips": "measure tracking on sparsely annotated clips",
     "export": "write weights to hand on",
     "convert": "weights of other code bases to ours and back",

@@ -112,7 +112,9 @@ class LiveFrames:
             (count["dropped"] * self._takes_every, "frame", "dropped: they came faster than they were taken"),
         ]
         lines = [f"{number} {noun}{'' if number == 1 else 's'} {what}" for number, noun, what in counted if number]
-        return lines + [self._gave_up] * bool(self._gave_up)
+        if self._gave_up:
+            return [*lines, self._gave_up]
+        return [*lines, f"broke off and did not come back ({receiver.why_none})"] if receiver.is_away else lines
 
     def close(self) -> None:
         """End at once, from any thread or signal handler: a consumer that waits gets the end of the frames."""

@@ -63,6 +63,7 @@ class Receiver:
         first picture must come, else VideoError."""
         self.count: Counter[str] = Counter()
         self.longest_gap = 0.0
+        self.is_away = False  # since the last connection broke
         self.broke = self.why_none = ""  # why the last connection ended; why there is none at the moment
         self._name, self._connect, self._slots, self._reconnect = name, connect, slots, reconnect
         self._changed = threading.Condition()
@@ -193,6 +194,7 @@ class Receiver:
 
     def _connect_again(self) -> Link | None:
         """A new link, when there is one again; None when nobody waits for it any more."""
+        self.is_away = True
         _LOG.warning("%s: no pictures any more (%s); connecting again", self._name, self.broke)
         for wait in self._reconnect.waits():
             if self._stop.wait(wait):
@@ -212,6 +214,7 @@ class Receiver:
         return None
 
     def _came_back(self) -> None:
+        self.is_away = False
         gap = time.monotonic() - self._last_arrival
         self.count["reconnects"] += 1
         self.longest_gap = max(self.longest_gap, gap)

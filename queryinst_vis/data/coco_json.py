@@ -133,7 +133,7 @@ def encode_mask(segmentation: Any, image_hw: tuple[int, int]) -> rle_ops.RLE:
     if runs.dtype.kind != "i" or runs.ndim != 1:
         raise ValueError("counts must be a list of whole numbers")
     if runs.min() < 0 or runs.max() > height * width or runs.sum() != height * width:  # the second, as sums of giants wrap around
-        # pycocotools would leave the rest of the picture uninitialised, or write beyond it
+        # pycocotools would leave the rest of the picture uninitialised
         raise ValueError(f"the mask's runs cover {runs.sum()} pixels, the image has {height * width}")
     if isinstance(counts, list):
         return coco_mask.frPyObjects(segmentation, height, width)

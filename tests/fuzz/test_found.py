@@ -56,7 +56,7 @@ def test_polygon_without_three_points_is_no_mask():
 
 
 @pytest.mark.parametrize("counts", [[1 << 62] * 4 + [HW[0] * HW[1]], [0, 1 << 63, 1 << 63], [GIANT], [HW[0] * HW[1] + 1, -1]])
-def test_runs_whose_sum_wraps_around_do_not_write_beyond_the_mask(counts: list[int]):
+def test_runs_whose_sum_wraps_around_are_refused(counts: list[int]):
     with pytest.raises((ValueError, OverflowError)):
         encode_mask({"size": list(HW), "counts": counts}, HW)
 

@@ -194,7 +194,8 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
 def build(config: Any, *, for_weights: bool = False) -> Any:
     """Objects of nested dicts with `type` (a class or a registered name), leaves first; an ImageModel remembers its architecture.
 
-    for_weights: all weights will come from a file, so none are fetched for the parts of a model. Raises ConfigError for an argument that the class does not have, one that is missing, and values that it refuses.
+    for_weights: all weights will come from a file, so none are fetched for the parts of a model.
+    Raises ConfigError for an argument that the class does not have, one that is missing, and values that it refuses.
     """
     return _built(config, _class_for_weights if for_weights else _class_of)
 

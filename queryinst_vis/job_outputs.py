@@ -77,15 +77,19 @@ class JobOutputs:
         self._results: list[ResultWriter] = []
         self._joining: list[str] = []
         self._is_paused = False
+        facts: dict[str, Any] = {"video_name": job.name, "info": info, "classes": classes, "overwrite": job.overwrite}
         with ExitStack() as stack:
             if job.video:
                 self._video = self._open_video(job.video)
                 stack.push(self._video)
-            facts: dict[str, Any] = {"video_name": job.name, "info": info, "classes": classes}
-            for index, (kind, path) in enumerate(job.results):
-                resume = None if marks is None else marks[index]
-                self._results.append(open_result(kind, path, **facts, overwrite=job.overwrite, resume=resume))
-                stack.push(self._results[-1])
+            try:
+                for index, (kind, path) in enumerate(job.results):
+                    self._results.append(open_result(kind, path, **facts, resume=None if marks is None else marks[index]))
+                    stack.push(self._results[-1])
+            except BaseException:
+                if marks is not None:
+                    self.pause()
+                raise
             self._stack = stack.pop_all()
 
     def _open_video(self, path: Path) -> VideoWriter | SegmentedVideo:

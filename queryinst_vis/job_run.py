@@ -14,6 +14,8 @@ from queryinst_vis.job_checkpoints import Checkpoints
 from queryinst_vis.job_outputs import JobOutputs
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.pipeline import labels_of, track_video
+from queryinst_vis.results import FullDiskError
+from queryinst_vis.results.spool import SpoolInUseError
 from queryinst_vis.structures import Frame, Instances
 from queryinst_vis.track_tally import TrackTally
 from queryinst_vis.trackers import build_tracker
@@ -151,13 +153,17 @@ class JobRun:
 
     def _restored(self, number: int, state: dict[str, Any] | None) -> JobOutputs | None:
         """None: the state is damaged, or the files do not hold what belongs to it."""
-        if state is None:
+        if state is None or self._checkpoints is None:
             return None
         job, num_frames = replace(self._job, overwrite=True), state["tally"]["num_frames"]
         try:
             outputs = JobOutputs(
                 job, self._source.info, self._model.info.classes, checkpoints=self._checkpoints, marks=state["marks"]
             )
+        except (FullDiskError, SpoolInUseError):
+            if not self._checkpoints.is_finishing:  # else some of the files have their names already
+                raise
+            return None
         except UserError:
             return None
         if not outputs.keep_parts(number, num_frames=num_frames):

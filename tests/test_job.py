@@ -133,6 +133,31 @@ def test_damage_to_what_was_kept_means_less_is_kept_not_another_result(
     assert written(tmp_path / "out") == uninterrupted
 
 
+def test_killed_twice_between_a_state_and_its_part(clip: Path, uninterrupted: dict[str, Any], tmp_path: Path):
+    """The way back to the state before was lost by the second one, and all was done again."""
+    job = job_for(clip, tmp_path / "out", resume=True, segment_seconds=100)
+    run_here(job, StopAfter(20))
+    for _ in range(2):
+        assert run_here(job, StopAfter(20 + 10)).num_resumed == 20
+        max((job.checkpoint_folder / "parts").glob("*.mp4")).unlink()
+    assert run_here(job).num_resumed == 20
+    assert written(tmp_path / "out") == uninterrupted
+
+
+def test_a_file_that_cannot_be_opened_now_loses_nothing(clip: Path, uninterrupted: dict[str, Any], tmp_path: Path):
+    job = job_for(clip, tmp_path / "out", resume=True)
+    run_here(job, StopAfter(30))
+    lines = tmp_path / "out" / "out.jsonl"
+    lines.rename(tmp_path / "elsewhere")
+    lines.mkdir()
+    with pytest.raises(UserError, match=r"out\.jsonl"):
+        run_here(job)
+    lines.rmdir()
+    (tmp_path / "elsewhere").rename(lines)
+    assert run_here(job).num_resumed == 30
+    assert written(tmp_path / "out") == uninterrupted
+
+
 def test_only_results(clip: Path, tmp_path: Path):
     job = Job(source=str(clip), results=(("json", str(tmp_path / "out.json")),), resume=True, segment_seconds=0.4)
     assert run_here(job, StopAfter(30)).is_stopped

@@ -170,6 +170,8 @@ class Spool:
         self._database.execute("DELETE FROM tracks")
         columns = "track, num_frames, score_sum, class_sums"
         self._database.execute(f"INSERT INTO tracks SELECT {columns} FROM marks WHERE mark = ?", (mark,))
+        self._database.execute("DELETE FROM marks WHERE mark > ?", (mark,))  # the next one replaces them, not those before
+        self._database.execute("UPDATE facts SET value = ? WHERE name = 'mark'", (mark,))
         self._database.execute("COMMIT")
 
     def close(self) -> None:

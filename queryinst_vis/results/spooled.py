@@ -41,9 +41,13 @@ class SpooledWriter(ResultWriter):
         self._spool_path = spool_of(self.path)
         if resume is not None:
             self._spool = Spool.open(self._spool_path)
-            with self._errors_told():
-                self._spool.back_to(resume["mark"])
-                self.num_frames = self._spool.num_frames
+            try:
+                with self._errors_told():
+                    self._spool.back_to(resume["mark"])
+                    self.num_frames = self._spool.num_frames
+            except BaseException:
+                self._spool.close()
+                raise
         else:
             check_target(self.path, overwrite=overwrite)
             check_no_run(self._spool_path, overwrite=overwrite)

@@ -174,7 +174,7 @@ def _is_drawable(polygon: list[float]) -> bool:
     """pycocotools walks along every edge, however far it goes; on what is no number it crashes."""
     try:
         return bool((np.abs(np.array(polygon, dtype=np.float64)) <= _FARTHEST).all())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
 
 

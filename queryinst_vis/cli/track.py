@@ -8,17 +8,15 @@ from pathlib import Path
 
 from queryinst_vis.cli.job_options import add_job_arguments, job_settings, result_of
 from queryinst_vis.cli.model_options import load
-from queryinst_vis.cli.progress import progress_bar
-from queryinst_vis.cli.stopping import Stop, stop_on_signal
-from queryinst_vis.cli.track_summary import NearMisses, statistics_line, summary_line
+from queryinst_vis.cli.stopping import Stop
+from queryinst_vis.cli.track_summary import failure_document, report_document
+from queryinst_vis.cli.track_watcher import TrackWatcher
 from queryinst_vis.errors import UserError
-from queryinst_vis.job import Job, JobReport, Watcher, run_job
+from queryinst_vis.job import Job, JobReport, run_job
 from queryinst_vis.job_outputs import STANDARD_OUTPUT
-from queryinst_vis.models.base import ImageModel
 from queryinst_vis.results import KINDS
-from queryinst_vis.structures import Frame, Instances, VideoInfo
-from queryinst_vis.video import VideoSource
 from queryinst_vis.video.url import mask_url
+from queryinst_vis.visualization.window import LiveView
 
 DAMAGED = 3
 
@@ -31,11 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a video, a folder or "glob" of pictures, - for standard input, camera:0, the address of a stream (rtsp://...); '
         "several are one video, one after the other",
     )
-    parser.add_argument("--output", type=Path, metavar="OUT.mp4", help="annotated video (default: NAME_tracked.mp4 here)")
-    parser.add_argument("--no-video", action="store_true", help="write no video, only results")
-    parser.add_argument("--json", metavar="OUT.json", help="tracks with boxes and masks (docs/json_format.md)")
-    parser.add_argument("--jsonl", metavar="OUT.jsonl", help="a line of JSON per frame as it happens, - for standard output")
-    parser.add_argument(
+    group = parser.add_argument_group("what to write")
+    group.add_argument("--output", type=Path, metavar="OUT.mp4", help="annotated video (default: NAME_tracked.mp4 here)")
+    group.add_argument("--no-video", action="store_true", help="write no video, only results")
+    group.add_argument("--json", metavar="OUT.json", help="tracks with boxes and masks (docs/json_format.md)")
+    group.add_argument("--jsonl", metavar="OUT.jsonl", help="a line of JSON per frame as it happens, - for standard output")
+    group.add_argument(
         "--results",
         type=result_of,
         action="append",
@@ -43,21 +42,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KIND=PATH",
         help=f"results of another kind, may be given again: {', '.join(KINDS)}",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace output files that exist")
-    parser.add_argument("--quiet", action="store_true", help="say nothing but what is wrong")
+    group.add_argument("--overwrite", action="store_true", help="replace output files that exist")
+    group = parser.add_argument_group("what to show")
+    group.add_argument("--show", action="store_true", help="a window with what is found as it is found: space pauses, q stops")
+    group.add_argument("--quiet", action="store_true", help="say nothing but what is wrong")
+    group.add_argument(
+        "--report", choices=("text", "json"), default="text", help="what to print at the end; json: one document for programs"
+    )
     add_job_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Track one video. Exit codes: 0; 3 when the video is damaged; 128 + signal when stopped."""
+    try:
+        return _run(args)
+    except UserError as error:
+        if args.report == "json":
+            print(failure_document(args.input, error))
+        raise
+
+
+def _run(args: argparse.Namespace) -> int:
     job = _job(args)
     with ExitStack() as stack:
-        watcher = _Watcher(job, stack, is_quiet=args.quiet)
+        view = stack.enter_context(LiveView(job.name)) if args.show else None
+        watcher = TrackWatcher(job, stack, view=view, is_quiet=args.quiet)
         report = run_job(job, lambda: load(args), watcher)
-    if not args.quiet:
+    exit_code = _end(job, report, watcher.stop)
+    if args.report == "json":
+        print(report_document(args.input, job, report, exit_code))
+    elif not args.quiet:
         has_output = any(path == STANDARD_OUTPUT for _, path in job.results)
         print(*watcher.summary(report), sep="\n", file=sys.stderr if has_output else sys.stdout)
-    return _end(job, report, watcher.stop)
+    return exit_code
 
 
 def _end(job: Job, report: JobReport, stop: Stop) -> int:
@@ -77,8 +94,10 @@ def _end(job: Job, report: JobReport, stop: Stop) -> int:
 def _job(args: argparse.Namespace) -> Job:
     results = [*args.results]
     results += [(kind, path) for kind in ("json", "jsonl") if (path := getattr(args, kind)) is not None]
-    if args.no_video and (args.output or not results):
-        raise UserError("--no-video goes with --json OUT.json or another result and without --output")
+    if args.no_video and (args.output or not (results or args.show)):
+        raise UserError("--no-video goes with --show, --json OUT.json or another result, and without --output")
+    if args.report == "json" and any(path == STANDARD_OUTPUT for _, path in results):
+        raise UserError("a result goes to standard output, where --report json would go; write one of them to a file")
     video = None if args.no_video else args.output or Path(f"{_stem(args.input[0])}_tracked.{_suffix(args.codec)}")
     source = args.input[0] if len(args.input) == 1 else list(args.input)
     return Job(source=source, video=video, results=tuple(results), overwrite=args.overwrite, **job_settings(args))
@@ -95,43 +114,3 @@ def _stem(source: str) -> str:
 
 def _suffix(codec: str) -> str:
     return "mov" if codec == "prores" else "mp4"
-
-
-class _Watcher(Watcher):
-    """Progress bar, signals, and what the summary needs."""
-
-    def __init__(self, job: Job, stack: ExitStack, *, is_quiet: bool) -> None:
-        """stack: what begins with the first frame ends with it."""
-        self.stop = Stop()
-        self._job, self._stack, self._is_quiet = job, stack, is_quiet
-
-    def begin(self, source: VideoSource, model: ImageModel, *, num_resumed: int) -> None:
-        self.stop = self._stack.enter_context(stop_on_signal())
-        self._near_misses = NearMisses(model, self._job.classes)
-        total = _expected_frames(source.info, self._job.max_frames)
-        if not self._is_quiet:
-            self._advance = self._stack.enter_context(progress_bar(self._job.name, total and total - num_resumed))
-
-    def frame(self, frame: Frame, instances: Instances) -> None:
-        self._near_misses.add(frame, instances)
-        if not self._is_quiet:
-            self._advance()
-
-    def should_stop(self) -> bool:
-        return self.stop.signal is not None
-
-    def summary(self, report: JobReport) -> list[str]:
-        """To be printed at the end."""
-        lines = [summary_line(report), statistics_line(report)]
-        if not report.tracks and report.num_frames > report.num_resumed:
-            lines.append(self._near_misses.hint())
-        if not (report.is_stopped and self._job.resume):
-            lines += [f"wrote {path}" for path in report.outputs if path != STANDARD_OUTPUT]
-        return [line for line in lines if line]
-
-
-def _expected_frames(info: VideoInfo, max_frames: int | None) -> int | None:
-    known = info.num_frames
-    if known is None and info.duration and info.fps:
-        known = round(info.duration * info.fps)
-    return min((number for number in (known, max_frames) if number), default=None)

@@ -1,9 +1,17 @@
-"""What `track` says at the end: how many frames, how fast, which tracks; and a hint when there are none."""
+"""What `track` says at the end: how many frames, how fast, which tracks; and a hint when there are none.
 
-from queryinst_vis.job import JobReport
+For people in lines, for programs as one JSON document (docs/video.md).
+"""
+
+import json
+from collections.abc import Sequence
+
+from queryinst_vis.errors import UserError
+from queryinst_vis.job import Job, JobReport
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.pipeline import labels_of, segment_frames
 from queryinst_vis.structures import Frame, Instances
+from queryinst_vis.video.url import mask_url
 
 _FIRST_LOOK = 8  # frames without a track after which it is looked how near the model came to finding something
 
@@ -25,6 +33,38 @@ def tracks_by_class(report: JobReport) -> str:
 def statistics_line(report: JobReport) -> str:
     """What a live source has to tell; empty for others."""
     return ", ".join(f"{name} {value:g}" for name, value in report.statistics.items())
+
+
+def report_document(inputs: Sequence[str], job: Job, report: JobReport, exit_code: int) -> str:
+    """JSON on how a job ended."""
+    num_new = report.num_frames - report.num_resumed
+    status = "stopped" if report.is_stopped else "damaged" if report.problems else "complete"
+    document = {
+        "status": status,
+        "exit_code": exit_code,
+        "inputs": [mask_url(name) for name in inputs],
+        "frames": report.num_frames,
+        "frames_of_earlier_runs": report.num_resumed,
+        "seconds": round(report.seconds, 3),
+        "frames_per_second": round(num_new / max(report.seconds, 1e-9), 3),
+        "tracks": report.tracks,
+        "damage": report.damage,
+        "lost": report.lost,
+        "statistics": report.statistics,
+        "outputs": [] if report.is_stopped and job.resume else report.outputs,
+    }
+    return json.dumps(document, indent=1)
+
+
+def failure_document(inputs: Sequence[str], error: UserError) -> str:
+    """JSON on why there is no result."""
+    document = {
+        "status": "failed",
+        "exit_code": error.exit_code,
+        "inputs": [mask_url(name) for name in inputs],
+        "error": " ".join(str(error).split()),
+    }
+    return json.dumps(document, indent=1)
 
 
 class NearMisses:

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     jobs = _jobs(args)
     outcomes = {} if args.overwrite else {job.name: before for job in jobs if (before := outcome_before(job))}
     left = [job for job in jobs if job.name not in outcomes]
-    with stop_on_signal() as stop, progress_bar("videos", len(left), unit="videos/s") as advance:
+    with stop_on_signal() as stop, progress_bar("videos", len(left), unit="videos/s", is_quiet=args.quiet) as advance:
         for outcome in _outcomes(left, args, stop):
             outcomes[outcome.name] = outcome
             advance()

@@ -5,6 +5,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -89,11 +90,10 @@ class LiveView:
 
     def close(self) -> None:
         """Take it off the screen. Again does nothing."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        try:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(OSError):  # what was not sent yet has no reader any more
             self._process.stdin.close()
-        except OSError:  # what was not sent yet has no reader any more
-            pass
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:

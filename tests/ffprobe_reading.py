@@ -31,8 +31,11 @@ def grid(image: np.ndarray) -> list[int]:
 
 
 def reading(path: Path) -> dict[str, Any] | None:
-    """frames; width, height and grid of the first, upright; digest of the times from the file's start, None where it has none."""
-    entries = "frame=best_effort_timestamp,width,height:stream=time_base:format=start_time"
+    """frames; width, height and grid of the first, upright; rotation as stored.
+
+    times: digest of the times from the file's start, last: the last of them in seconds; None where there are none.
+    """
+    entries = "frame=best_effort_timestamp,width,height:stream=time_base:stream_side_data=rotation:format=start_time"
     found = json.loads(_run("ffprobe", "-select_streams", "v:0", "-show_entries", entries, "-of", "json", f"file:{path}") or "{}")
     if not found.get("frames"):
         return None
@@ -47,6 +50,8 @@ def reading(path: Path) -> dict[str, Any] | None:
         "width": width,
         "height": height,
         "times": times and digest(times),
+        "last": times and str(times[-1]),
+        "rotation": sum(data.get("rotation", 0) for data in found["streams"][0].get("side_data_list", [])),
         "first": grid(image),
     }
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from blobs import BlobModel, disc_image, write_video
 
+import queryinst_vis
 from queryinst_vis.cli.main import main
 from queryinst_vis.masks import BitMasks
 from queryinst_vis.models import Preprocess
@@ -119,3 +121,19 @@ def test_dataset_of_the_page_gives_the_same_sample_for_the_same_key(run_document
     assert torch.equal(dataset[key].image, dataset[key].image)
     assert dataset[key].targets.masks.areas().tolist() == [256]
     assert dataset.aspect_ratios.tolist() == [1.0] * 3
+
+
+def test_program_of_the_page_tracks_and_writes(run_document, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    images = [disc_image((20 + 3 * index, 40, 12, (220, 30, 30))) for index in range(8)]
+    write_video(tmp_path / "in.mp4", images, sound="aac")
+    model = BlobModel().eval()
+    model.info.classes = ("person", *model.info.classes[1:])
+    monkeypatch.setattr("queryinst_vis.checkpoint.load_model", lambda: model)
+    monkeypatch.delitem(vars(queryinst_vis), "load_model", raising=False)
+    names = run_document("docs/howto/python.md")
+    assert names["report"].num_frames == len(images)
+    assert names["visitors"].num_born == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4", "out.mp4", "people.mp4", "people.csv"}
+    with names["open_video"]("out.mp4") as video:
+        assert len(list(video)) == len(images)

@@ -10,46 +10,15 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
 
 from queryinst_vis import __version__
+from queryinst_vis.cli.commands import COMMANDS, GROUPS
+from queryinst_vis.cli.help import CommandParser, parser_of
 from queryinst_vis.errors import UserError
 from queryinst_vis.ops.bounds import PIXELS
 
-COMMANDS = {
-    "track": "segment and track the objects of a video",
-    "track-videos": "track many videos, with several processes, and go on where that was stopped",
-    "segment": "segment the objects of pictures",
-    "train": "train a model",
-    "test": "measure a model on a data set",
-    "analyze": "count the parameters, multiply-adds and memory of a model",
-    "benchmark": "time a model part by part, or a video from file to file",
-    "clips": "measure tracking on sparsely annotated clips",
-    "export": "write weights to hand on",
-    "convert": "weights of other code bases to ours and back",
-    "browse": "draw augmented samples of a data set",
-    "evaluate": "measure results on YouTube-VIS annotations",
-    "compare": "compare trackers on the same detections",
-    "submit": "make a submission for a YouTube-VIS server",
-    "check-submission": "find what a server would refuse",
-    "check-dataset": "find what is missing or broken in a data set",
-    "split": "cut a validation set from annotated videos",
-    "stats": "count what is in annotated videos",
-    "synthesize": "generate annotated videos of moving shapes",
-    "pseudo-clips": "make annotated videos of annotated images",
-    "convert-tracks": "results of tracking in another format; the spool of a run that was killed",
-    "convert-mots": "MOTS text files to YouTube-VIS JSON and back",
-    "convert-cityscapes": "Cityscapes' own annotations to COCO JSON",
-}
 INTERRUPTED, BROKEN_PIPE = 130, 141  # 128 + signal, as shells have it
 _PROGRAM = "queryinst-vis"
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,9 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: str, arguments: list[str]) -> int:
     module = import_module(f"queryinst_vis.cli.{command.replace('-', '_')}")
-    parser = _Parser(
-        prog=f"{_PROGRAM} {command}", description=f"{COMMANDS[command][0].upper()}{COMMANDS[command][1:]}.", allow_abbrev=False
-    )
+    parser = parser_of(_PROGRAM, command, COMMANDS[command])
     module.add_arguments(parser)
     return module.run(parser.parse_intermixed_args([_as_path(argument) for argument in arguments]))
 
@@ -95,11 +62,13 @@ def _as_path(argument: str) -> str:
 
 
 def _without_command(arguments: list[str]) -> int:
-    listing = "\n".join(f"  {name:18} {text}" for name, text in COMMANDS.items())
-    parser = _Parser(
+    listing = "\n\n".join(
+        "\n".join([f"{title}:", *(f"  {name:18} {text}" for name, text in group.items())]) for title, group in GROUPS.items()
+    )
+    parser = CommandParser(
         prog=_PROGRAM,
         usage=f"{_PROGRAM} [--help] [--version] COMMAND ...",
-        epilog=f"commands:\n{listing}\n\n{_PROGRAM} COMMAND --help tells the rest.",
+        epilog=f"{listing}\n\n{_PROGRAM} COMMAND --help tells the rest.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)

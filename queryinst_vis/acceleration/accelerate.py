@@ -5,8 +5,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from queryinst_vis.acceleration.graph import fold_batch_norms, is_plain, pack_convolutions, traced
-from queryinst_vis.acceleration.onednn import PackedConv2d, PackedLinear, available
+from queryinst_vis.acceleration.graph import can_be_packed, fold_batch_norms, lower_residual_branches, pack_convolutions, traced
+from queryinst_vis.acceleration.onednn import PackedConv2d, PackedLinear
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.base import ImageModel
 
@@ -17,7 +17,8 @@ _Model = TypeVar("_Model", bound=ImageModel)
 def accelerate(model: _Model, *, precision: str = "fp32") -> _Model:
     """The model itself, changed: for inference only, on the device it is on; it can neither be trained nor saved any more.
 
-    precision: one of PRECISIONS for what bears it; boxes and scores are always computed in single precision.
+    precision: one of PRECISIONS for what bears it, the residual branches of backbones and what models name; what errors add up
+    in stays in single precision.
     UserError: there is no such precision, or the model or the device has none.
     """
     if precision not in PRECISIONS:
@@ -30,11 +31,13 @@ def accelerate(model: _Model, *, precision: str = "fp32") -> _Model:
             model.set_submodule(name, network)
         if precision != "fp32":
             model.lower_precision(PRECISIONS[precision])
+            for name, network in networks.items():
+                if name.endswith("backbone"):
+                    lower_residual_branches(network, PRECISIONS[precision])
         if model.device.type != "cpu":
             return model.to(memory_format=torch.channels_last)
         for network in networks.values():
-            if available(next(network.parameters()).dtype):
-                pack_convolutions(network)
+            pack_convolutions(network)
         _pack_layers(model)
     return model
 
@@ -55,9 +58,7 @@ def _pack_layers(module: nn.Module) -> None:
     for name, child in module.named_children():
         if name in getattr(module, "keeps_weights", ()):
             continue
-        if type(child) is nn.Linear and available(child.weight.dtype):
-            setattr(module, name, PackedLinear(child))
-        elif type(child) is nn.Conv2d and available(child.weight.dtype) and is_plain(child):
-            setattr(module, name, PackedConv2d(child))
-        else:
+        if not can_be_packed(child):
             _pack_layers(child)
+        else:
+            setattr(module, name, PackedLinear(child) if type(child) is nn.Linear else PackedConv2d(child))

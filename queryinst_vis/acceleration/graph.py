@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from queryinst_vis.acceleration.onednn import Activation, PackedConv2d
+from queryinst_vis.acceleration.onednn import Activation, PackedConv2d, available
 from queryinst_vis.models.backbones.deform_conv import DeformConv2d
 
-_ADDITIONS = (operator.add, operator.iadd, torch.add)
+_ADDITIONS = (operator.add, operator.iadd)
 _RELUS = (F.relu, torch.relu)
 
 
@@ -46,12 +46,46 @@ def fold_batch_norms(network: fx.GraphModule) -> None:
     _clean(network)
 
 
+def lower_residual_branches(network: fx.GraphModule, dtype: torch.dtype) -> None:
+    """Compute what is added to a residual stream, two or more convolutions in a row, in `dtype`; the stream keeps its precision.
+
+    In place, after batch norms are folded. The stream is rounded once for each branch, not with each addition, so that errors do
+    not add up from block to block; what leaves the stream otherwise stays as it is.
+    """
+    once = _called_once(network)
+    for addition in list(network.graph.nodes):
+        if addition.target not in _ADDITIONS or addition.args[0] is addition.args[1]:
+            continue
+        stream, result = sorted(addition.args, key=lambda operand: len(_chain_to(network, operand)))
+        branch = _chain_to(network, result)
+        if len(branch) < 2 or not {conv.target for conv in branch} <= once:
+            continue
+        for conv in branch:
+            network.get_submodule(conv.target).to(dtype)
+        with network.graph.inserting_before(branch[0]):
+            branch[0].args = (network.graph.call_method("to", (branch[0].args[0], dtype)),)
+        addition.target, addition.args = torch.add, (stream, result)  # in place it would be rounded
+    _clean(network)
+
+
+def _chain_to(network: fx.GraphModule, node: Any) -> list[fx.Node]:
+    """The convolutions that lead to a node, one after the other with activations between, nothing else reading what they give."""
+    convs: list[fx.Node] = []
+    while isinstance(node, fx.Node) and len(node.users) == 1 and node.op == "call_module":
+        if _module(network, node, nn.Conv2d):
+            convs.insert(0, node)
+        elif _activation(network, node) is None:
+            break
+        node = node.args[0]
+    return convs
+
+
 def pack_convolutions(network: fx.GraphModule) -> None:
     """Each convolution as a `PackedConv2d` that takes in what follows, in place."""
     once = _called_once(network)
     for node in list(network.graph.nodes):
         conv = _module(network, node, nn.Conv2d)
-        if conv is None or not is_plain(conv):
+        if conv is None or not can_be_packed(conv):
             continue
         (user,) = node.users if len(node.users) == 1 else (None,)
         activation = _activation(network, user) if node.target in once else None
@@ -64,9 +98,11 @@ def pack_convolutions(network: fx.GraphModule) -> None:
     _clean(network)
 
 
-def is_plain(conv: nn.Conv2d) -> bool:
-    """Whether a packed convolution can pad as it does."""
-    return conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+def can_be_packed(layer: nn.Module) -> bool:
+    """Whether there is a packed layer, here and now, that does the same."""
+    if type(layer) is nn.Conv2d and (layer.padding_mode != "zeros" or isinstance(layer.padding, str)):
+        return False
+    return type(layer) in (nn.Conv2d, nn.Linear) and available(layer.weight.dtype)
 
 
 def _take_in_addition(network: fx.GraphModule, relu: fx.Node) -> None:

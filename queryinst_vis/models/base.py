@@ -95,7 +95,7 @@ class ImageModel(nn.Module):
         raise NotImplementedError
 
     def lower_precision(self, dtype: torch.dtype) -> None:
-        """From now on compute what bears it in `dtype`, for inference; inputs and results stay as they are."""
+        """From now on compute in `dtype` what bears it, beside backbones, for inference; results stay as they are."""
         raise UserError(f"{type(self).__name__} runs in single precision only")
 
     def loss(self, batch: ImageBatch, targets: Sequence[Targets]) -> dict[str, Tensor]:

@@ -128,7 +128,7 @@ class DenseQueries(nn.Module):
         """The cells that become queries, [B, Q, ...]; arguments as of `forward`."""
         if self.backbone is not None:
             features = self.backbone(images)
-        cells = self.detect([x.to(images.dtype) for x in features[-3:]])
+        cells = self.detect(features[-3:])
         chosen = self.choose(cells)  # [B, Q]
         return Cells(*(x.gather(1, chosen[..., None].expand(-1, -1, x.shape[-1])) for x in cells))
 

@@ -41,6 +41,14 @@ class MaskHead(nn.Module):
         self.logits = nn.Conv2d(embed_dim, num_classes, 1)
         xavier_init(self)
         nn.init.zeros_(self.logits.bias)  # type: ignore[arg-type]
+        self._low_dtype: torch.dtype | None = None
+
+    def lower_precision(self, dtype: torch.dtype) -> None:
+        """Compute all but the single masks' logits in `dtype` from now on."""
+        self._low_dtype = dtype
+        for part in (self.flow, self.interaction, self.convs, self.upsample):
+            if part is not None:
+                part.to(dtype)
 
     @property
     def mask_size(self) -> int:
@@ -49,6 +57,8 @@ class MaskHead(nn.Module):
 
     def convolved(self, mask_queries: Tensor, roi_features: Tensor, flow: Tensor | None = None) -> Tensor:
         """mask_queries [R, D], roi_features and flow, an earlier head's result, [R, D, r, r] -> [R, D, r, r]."""
+        if self._low_dtype is not None:
+            mask_queries, roi_features = mask_queries.to(self._low_dtype), roi_features.to(self._low_dtype)
         if self.flow is not None and flow is not None:
             roi_features = roi_features + F.relu(self.flow(flow))
         if self.interaction is not None:

@@ -25,11 +25,6 @@ class InitialQueries(NamedTuple):
         """The same of some images of the batch."""
         return InitialQueries(*(None if part is None else part[images] for part in self))
 
-    def of_dtype(self, dtype: torch.dtype) -> "InitialQueries":
-        """The same with contents of another precision; boxes and logits keep theirs."""
-        mask_embeds = None if self.mask_embeds is None else self.mask_embeds.to(dtype)
-        return self._replace(embeds=self.embeds.to(dtype), mask_embeds=mask_embeds)
-
 
 @MODELS.register_module()
 class LearnedQueries(nn.Module):

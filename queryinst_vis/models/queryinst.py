@@ -135,26 +135,25 @@ class QueryInst(ImageModel):
             self.requires_grad_(not track_head.alone)
             self.info.similarity = track_head.criterion.similarity
         self.track_head = track_head
-        self._low_dtype: torch.dtype | None = None
 
     def lower_precision(self, dtype: torch.dtype) -> None:
-        for part in (self.backbone, self.fpn, self.stages, self.mask_heads):
-            part.to(dtype)
-        self._low_dtype = dtype
+        """Of the mask heads. Boxes change from stage to stage by what the stages compute, and errors of it grow."""
+        for head in self.mask_heads:
+            head.lower_precision(dtype)  # type: ignore[operator]
 
     def forward(self, images: Tensor, image_hw: Tensor) -> QueryInstOutputs:
         pyramid, initial = self._start(images, image_hw)
         *_, last = self._run_stages(pyramid, initial)
-        return QueryInstOutputs(last._replace(embeds=last.embeds.to(images.dtype)), pyramid)
+        return QueryInstOutputs(last, pyramid)
 
     def _start(self, images: Tensor, image_hw: Tensor) -> tuple[list[Tensor], InitialQueries]:
         """The pyramid, and what goes into the first stage."""
-        features = self.backbone(images if self._low_dtype is None else images.to(self._low_dtype))
+        features = self.backbone(images)
         return self.fpn(features), self.queries(images, features, image_hw)
 
     def _run_stages(self, pyramid: list[Tensor], initial: InitialQueries) -> Iterator[QueryState]:
         """The queries after each stage, which is run when it is asked for."""
-        boxes, embeds, prior_logits, mask_queries = initial if self._low_dtype is None else initial.of_dtype(self._low_dtype)
+        boxes, embeds, prior_logits, mask_queries = initial
         mask_embeds = None
         pool = roi_pooling(pyramid, self.strides)
         image_index = torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
@@ -235,8 +234,7 @@ class QueryInst(ImageModel):
 
     def _embeds_of_boxes(self, pyramid: list[Tensor], boxes: Tensor, image: Tensor) -> Tensor:
         """[R, E] of boxes [R, 4], for a track head that reads RoI features."""
-        pooled = roi_pooling(pyramid, self.strides)(boxes, image, self.track_head.roi_size)  # type: ignore[union-attr, arg-type]
-        return self.track_head(pooled.to(boxes.dtype))  # type: ignore[misc]
+        return self.track_head(roi_pooling(pyramid, self.strides)(boxes, image, self.track_head.roi_size))  # type: ignore[misc, union-attr, arg-type]
 
     # Training
 

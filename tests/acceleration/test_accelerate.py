@@ -10,11 +10,12 @@ from config_models import model_settings, narrow_model
 from torch import Tensor, nn
 
 from queryinst_vis.acceleration import PRECISIONS, accelerate
-from queryinst_vis.acceleration.graph import fold_batch_norms, pack_convolutions, traced
+from queryinst_vis.acceleration.graph import fold_batch_norms, lower_residual_branches, pack_convolutions, traced
 from queryinst_vis.acceleration.onednn import PackedConv2d, PackedLinear, available
 from queryinst_vis.checkpoint import load_model
 from queryinst_vis.errors import UserError
 from queryinst_vis.models import QueryInst
+from queryinst_vis.models.backbones.resnet import ResNet
 from queryinst_vis.models.base import ImageModel, Preprocess
 from queryinst_vis.video import open_video
 
@@ -168,6 +169,26 @@ def test_additions_overwrite_only_what_nobody_reads(later: bool) -> None:
         torch.testing.assert_close(graph(x), expected, atol=1e-5, rtol=1e-5)
     fused = [node for node in graph.graph.nodes if node.op == "call_module" and len(node.args) == 2]
     assert len(fused) == (0 if later else 1)
+
+
+@pytest.mark.parametrize("pack", [False, pytest.param(True, marks=needs_bf16)])
+def test_residual_branches_are_lowered_and_the_stream_is_not(pack: bool) -> None:
+    network = lively_network(ResNet(50))
+    x = torch.randn(1, 3, 64, 64)
+    expected = network(x)
+    graph = traced(network)
+    fold_batch_norms(graph)
+    lower_residual_branches(graph, torch.bfloat16)
+    lowered = {name for name, module in graph.named_modules() if isinstance(module, nn.Conv2d) and module.weight.dtype != x.dtype}
+    assert lowered == {name for name, module in graph.named_modules() if isinstance(module, nn.Conv2d) and ".conv" in name}
+    if pack:
+        pack_convolutions(graph)
+    with torch.no_grad():
+        found = graph(x)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == torch.float32
+        error = (ours - theirs).norm() / theirs.norm()
+        assert 1e-6 < error < 0.01
 
 
 def lively_network(network: nn.Module) -> nn.Module:

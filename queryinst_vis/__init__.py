@@ -22,6 +22,7 @@ _HOMES = {
     "Trails": "visualization",
     "VideoInfo": "structures",
     "VideoWriter": "video",
+    "accelerate": "acceleration",
     "build_tracker": "trackers",
     "draw_instances": "visualization",
     "load_model": "checkpoint",

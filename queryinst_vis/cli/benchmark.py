@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from queryinst_vis.cli.job_options import positive
+from queryinst_vis.cli.model_options import add_precision_argument
 from queryinst_vis.errors import UserError
 from queryinst_vis.outputs import check_new_file, write_whole
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=positive, default=1, metavar="B", help="images at a time")
     parser.add_argument("--video", type=Path, metavar="FILE", help="time a video from file to file instead of an image")
     parser.add_argument("--max-frames", type=positive, metavar="N", help="of the video")
-    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16", "fp16"))
+    add_precision_argument(parser)
     parser.add_argument("--plain", action="store_true", help="the model as it is trained, not accelerated")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     parser.add_argument("--threads", type=positive, metavar="T", help="of the CPU (default: torch's choice)")

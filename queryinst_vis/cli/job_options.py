@@ -63,7 +63,7 @@ def _limits(args: argparse.Namespace) -> Limits | None:
 
 def model_facts(args: argparse.Namespace) -> dict[str, Any]:
     """What tells the model that the options ask for from others."""
-    facts = {name: getattr(args, name) for name in ("model", "size", "score_threshold", "config")}
+    facts = {name: getattr(args, name) for name in ("model", "size", "score_threshold", "config", "precision")}
     files = {name: file_facts(facts[name]) for name in ("model", "config") if facts[name] and Path(facts[name]).is_file()}
     return facts | files
 

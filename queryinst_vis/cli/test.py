@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from queryinst_vis.cli.model_options import add_precision_argument
 from queryinst_vis.cli.progress import progress_bar
 from queryinst_vis.cli.view_options import add_view_arguments, with_views
 from queryinst_vis.config import load_config
@@ -38,10 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_view_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
+    add_precision_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit codes: 0; 1 when a server would refuse what was written; 2 when something has to be mended."""
+    from queryinst_vis.acceleration import accelerate
     from queryinst_vis.device import select_device
     from queryinst_vis.runner import (
         build_recipe,
@@ -56,9 +59,8 @@ def run(args: argparse.Namespace) -> int:
     loader, evaluator = validation_parts(recipe)
     model = build_trained_model(recipe, args.weights)
     check_measured_classes(model.info.classes, evaluator)
-    model.to(select_device(args.device))
     tracker = build_tracker_of(recipe, model)
-    model = with_views(model, args)
+    model = with_views(accelerate(model.to(select_device(args.device)), precision=args.precision), args)
     with progress_bar("batches", len(loader), unit="a second") as advance:
         metrics = evaluate(model, loader, evaluator, tracker=tracker, on_batch=advance)
     if args.format_only:

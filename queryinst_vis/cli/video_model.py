@@ -86,6 +86,7 @@ class VideoModel:
         return self._load_configured(self.recipe, device)
 
     def _load_described(self, device: str) -> "tuple[ImageModel, Tracker]":
+        from queryinst_vis.acceleration import accelerate
         from queryinst_vis.checkpoint import load_model
         from queryinst_vis.trackers import build_tracker
 
@@ -96,13 +97,16 @@ class VideoModel:
                 f"{self.weights} does not name its classes; give the config it was trained with: CONFIG {self.weights}"
             )
         threshold = info.score_threshold if self.score_threshold is None else self.score_threshold
-        return model, build_tracker(self.tracker or info.tracker, score_threshold=threshold, similarity=info.similarity)
+        tracker = build_tracker(self.tracker or info.tracker, score_threshold=threshold, similarity=info.similarity)
+        return accelerate(model), tracker
 
     def _load_configured(self, recipe: "Recipe", device: str) -> "tuple[ImageModel, Tracker]":
+        from queryinst_vis.acceleration import accelerate
         from queryinst_vis.device import select_device
         from queryinst_vis.runner import build_tracker_of, build_trained_model
 
         model = build_trained_model(recipe, self.weights)
         if not model.info.classes:
             raise UserError(f"neither {self.weights} nor {self.config} names the classes; give classes=[...]")
-        return model.to(select_device(device)).eval(), build_tracker_of(recipe, model)
+        tracker = build_tracker_of(recipe, model)
+        return accelerate(model.to(select_device(device))), tracker

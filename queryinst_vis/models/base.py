@@ -84,7 +84,8 @@ class ImageModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return next(self.parameters()).device
+        parameter = next(self.parameters(), None)
+        return torch.device("cpu") if parameter is None else parameter.device
 
     def forward(self, images: Tensor, image_hw: Tensor) -> Any:
         """Tensors in, tensors out. images: [B, 3, H, W] normalised and padded; image_hw: float [B, 2], sizes without padding."""

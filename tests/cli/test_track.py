@@ -212,7 +212,7 @@ def test_ctrl_c_keeps_what_was_done(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.parametrize("folder", ["media/clips", "media/formats"])
+@pytest.mark.parametrize("folder", ["media/clips", pytest.param("media/formats", marks=pytest.mark.slow)])
 def test_every_real_file_gives_a_result_or_one_line(
     shared: Callable[[str], Path], folder: str, here: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -2,12 +2,14 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from blobs import BlobModel, two_discs, write_video
+from live_servers import StreamServer
 
 from queryinst_vis.cli.main import main
 from queryinst_vis.errors import UserError
@@ -42,6 +44,7 @@ class View:
     def show(self, picture: np.ndarray, *, should_stop: Callable[[], bool]) -> None:
         assert not self.is_closed
         self.shown.append(picture)
+        self.last = time.monotonic()
 
     def __enter__(self) -> "View":
         return self
@@ -85,6 +88,17 @@ def test_q_stops_like_ctrl_c(window, capsys: pytest.CaptureFixture[str]):
     assert len(views[0].shown) == 5
     assert json.loads(Path("out.json").read_text())["video"]["num_frames"] == 5
     assert "stopped after 5 frames" in capsys.readouterr().err
+
+
+def test_q_stops_while_a_camera_says_nothing(window, monkeypatch: pytest.MonkeyPatch):
+    """The picture after the last never comes: the key has to end the waiting."""
+    views = window()
+    monkeypatch.setattr(View, "wants_stop", property(lambda view: bool(view.shown) and time.monotonic() - view.last > 1))
+    with StreamServer("mjpeg", stall_after=5) as server:
+        begun = time.monotonic()
+        assert main(["track", server.url, "--show", "--no-video"]) == 130
+    assert views[0].shown
+    assert time.monotonic() - begun < 8  # the read time-out is 10
 
 
 def test_a_window_that_breaks_stops_nothing(window, capsys: pytest.CaptureFixture[str]):

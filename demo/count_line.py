@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from queryinst_vis import load_model
-from queryinst_vis.job import Job, Watcher, run_job
+from queryinst_vis.jobs.job import Job, Watcher, run_job
 from queryinst_vis.structures import Frame, Instances
 from queryinst_vis.trackers.events import ENDED, Event
 

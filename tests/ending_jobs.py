@@ -13,7 +13,7 @@ import torch
 from blobs import BlobModel
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.job import Job, JobReport, Watcher, run_job
+from queryinst_vis.jobs.job import Job, JobReport, Watcher, run_job
 from queryinst_vis.structures import Instances
 
 

@@ -23,6 +23,10 @@ ALLOWED = {
     "visualization": {"structures", "masks", "ops"},
     "pipeline": {"structures", "models", "trackers"},
     "acceleration": {"models"},
+    "jobs": (
+        {"structures", "models", "trackers", "video", "visualization", "results", "pipeline", "outputs", "tracks", "safe_load"}
+        | {"submission", "__version__"}  # claims of work shared by processes; what wrote a checkpoint
+    ),
     "conversion": set(),
 }
 # Libraries -> the only parts that import them.

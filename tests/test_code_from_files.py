@@ -20,7 +20,7 @@ from queryinst_vis.checkpoint import CheckpointError, load_model, save_weights
 from queryinst_vis.cli.main import main
 from queryinst_vis.config import ConfigError, load_config, shipped_configs
 from queryinst_vis.evaluation.detection_cache import load_detections
-from queryinst_vis.job_checkpoints import Checkpoints
+from queryinst_vis.jobs.checkpoints import Checkpoints
 from queryinst_vis.models import QueryInst
 
 NAME = "queryinst_r50_36e_coco"

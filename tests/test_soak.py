@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from blobs import GREEN, RED, BlobModel, disc_image
 
-from queryinst_vis.job import Job, Watcher, run_job
+from queryinst_vis.jobs.job import Job, Watcher, run_job
 from queryinst_vis.results import read_result
 from queryinst_vis.structures import Frame, Instances
 

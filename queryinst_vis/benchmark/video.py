@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from queryinst_vis.benchmark.timing import Spread, Stopwatch
-from queryinst_vis.job import Job, run_job
+from queryinst_vis.jobs.job import Job, run_job
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.results import open_result
 from queryinst_vis.structures import Frame

@@ -7,7 +7,7 @@ from typing import Any
 
 from queryinst_vis.cli.model_options import add_model_arguments
 from queryinst_vis.errors import UserError
-from queryinst_vis.job_identity import file_facts
+from queryinst_vis.jobs.identity import file_facts
 from queryinst_vis.models.region import Region
 from queryinst_vis.results import KINDS
 from queryinst_vis.video import Limits

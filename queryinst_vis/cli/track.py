@@ -12,8 +12,8 @@ from queryinst_vis.cli.stopping import Stop
 from queryinst_vis.cli.track_summary import failure_document, report_document
 from queryinst_vis.cli.track_watcher import TrackWatcher
 from queryinst_vis.errors import UserError
-from queryinst_vis.job import Job, JobReport, run_job
-from queryinst_vis.job_outputs import STANDARD_OUTPUT
+from queryinst_vis.jobs.job import Job, JobReport, run_job
+from queryinst_vis.jobs.outputs import STANDARD_OUTPUT
 from queryinst_vis.results import KINDS
 from queryinst_vis.video.url import mask_url
 from queryinst_vis.visualization.window import LiveView

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.job import Job, JobReport
+from queryinst_vis.jobs.job import Job, JobReport
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.pipeline import labels_of, segment_frames
 from queryinst_vis.structures import Frame, Instances

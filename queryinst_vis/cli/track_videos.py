@@ -13,15 +13,15 @@ from queryinst_vis.cli.model_options import load
 from queryinst_vis.cli.progress import progress_bar
 from queryinst_vis.cli.stopping import Stop, stop_on_signal
 from queryinst_vis.errors import UserError
-from queryinst_vis.job import Job
-from queryinst_vis.marked_jobs import DAMAGED, DONE, FAILED, MarkedJob, Outcome, facts_of, outcome_before
+from queryinst_vis.jobs.job import Job
+from queryinst_vis.jobs.marked import DAMAGED, DONE, FAILED, MarkedJob, Outcome, facts_of, outcome_before
+from queryinst_vis.jobs.pool import run_in_workers
+from queryinst_vis.jobs.video_list import list_videos
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.outputs import check_folder, write_whole
 from queryinst_vis.pipeline import labels_of
 from queryinst_vis.results import KINDS
 from queryinst_vis.trackers import build_tracker
-from queryinst_vis.video_list import list_videos
-from queryinst_vis.worker_pool import run_in_workers
 
 IN_PART = 3
 _INDEX = "videos.json"
@@ -99,7 +99,7 @@ def _outcomes(jobs: Sequence[MarkedJob], args: argparse.Namespace, stop: Stop) -
         return stop.signal is not None
 
     if args.ray is not None:
-        from queryinst_vis.ray_jobs import run_on_ray
+        from queryinst_vis.jobs.on_ray import run_on_ray
 
         return run_on_ray(
             jobs, loader(args), num_actors=args.workers, address=args.ray or None, retries=args.retries, should_stop=should_stop

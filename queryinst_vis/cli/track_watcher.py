@@ -9,8 +9,8 @@ import numpy as np
 from queryinst_vis.cli.progress import progress_bar
 from queryinst_vis.cli.stopping import Stop, stop_on_signal
 from queryinst_vis.cli.track_summary import NearMisses, statistics_line, summary_line
-from queryinst_vis.job import Job, JobReport, Watcher
-from queryinst_vis.job_outputs import STANDARD_OUTPUT
+from queryinst_vis.jobs.job import Job, JobReport, Watcher
+from queryinst_vis.jobs.outputs import STANDARD_OUTPUT
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.structures import Frame, Instances, VideoInfo
 from queryinst_vis.trackers.events import BORN, Event

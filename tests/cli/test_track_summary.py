@@ -4,7 +4,7 @@ import torch
 from blobs import BlobModel, two_discs
 
 from queryinst_vis.cli.track_summary import NearMisses, statistics_line, summary_line
-from queryinst_vis.job import JobReport
+from queryinst_vis.jobs.job import JobReport
 from queryinst_vis.structures import Frame, Instances
 
 HW = (96, 128)

@@ -11,9 +11,9 @@ import pytest
 from blobs import two_discs, write_video
 from ending_jobs import SLOW_WIDTH, load_dangerous
 
-from queryinst_vis import worker_pool
 from queryinst_vis.cli import track_videos
 from queryinst_vis.cli.main import main
+from queryinst_vis.jobs import pool
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with two good videos of one name and one that is none; workers with a model that needs no weights."""
     monkeypatch.chdir(tmp_path)
     multiprocessing.get_context("forkserver").set_forkserver_preload(["ending_jobs"])
-    monkeypatch.setattr(worker_pool, "_START", "forkserver")
+    monkeypatch.setattr(pool, "_START", "forkserver")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     monkeypatch.setattr(track_videos, "loader", lambda args: load_dangerous)
     for folder in ("in/a", "in/b"):

@@ -9,7 +9,7 @@ import pytest
 from blobs import CLASSES, disc_image, two_discs, write_video
 from ending_jobs import run_here
 
-from queryinst_vis.job import Job
+from queryinst_vis.jobs.job import Job
 
 
 @pytest.fixture(scope="module")

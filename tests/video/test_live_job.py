@@ -11,7 +11,7 @@ import pytest
 from blobs import BlobModel, two_discs
 from live_servers import StreamServer, number_of, numbered
 
-from queryinst_vis.job import Job, Watcher, run_job
+from queryinst_vis.jobs.job import Job, Watcher, run_job
 from queryinst_vis.structures import Frame, Instances
 
 

@@ -12,11 +12,11 @@ import pytest
 from blobs import GREEN, RED, disc_image, write_video
 from ending_jobs import FAIL_WIDTH, KILL_WIDTH, SLOW_WIDTH, die_loading, load_dangerous, load_nothing
 
-from queryinst_vis import worker_pool
 from queryinst_vis.errors import UserError
-from queryinst_vis.job import Job
-from queryinst_vis.marked_jobs import MarkedJob, Outcome, do_marked, outcome_before
-from queryinst_vis.worker_pool import run_in_workers
+from queryinst_vis.jobs import pool
+from queryinst_vis.jobs.job import Job
+from queryinst_vis.jobs.marked import MarkedJob, Outcome, do_marked, outcome_before
+from queryinst_vis.jobs.pool import run_in_workers
 
 
 def small_video(path: Path, *, width: int = 64, num_frames: int = 6) -> Path:
@@ -36,7 +36,7 @@ def marked(source: Path, output: Path, **changes: object) -> MarkedJob:
 def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers are forked from a process that has everything imported: to import it takes them longer than their work."""
     multiprocessing.get_context("forkserver").set_forkserver_preload(["ending_jobs"])
-    monkeypatch.setattr(worker_pool, "_START", "forkserver")
+    monkeypatch.setattr(pool, "_START", "forkserver")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
 
 

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.job_checkpoints import Checkpoints
-from queryinst_vis.job_outputs import JobOutputs
+from queryinst_vis.jobs.checkpoints import Checkpoints
+from queryinst_vis.jobs.outputs import JobOutputs
+from queryinst_vis.jobs.tally import TrackTally
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.pipeline import labels_of, track_video
 from queryinst_vis.results import FullDiskError
 from queryinst_vis.results.spool import SpoolInUseError
 from queryinst_vis.structures import Frame, Instances
-from queryinst_vis.track_tally import TrackTally
 from queryinst_vis.trackers import build_tracker
 from queryinst_vis.trackers.events import EventFinder
 from queryinst_vis.video import VideoSource, prefetch
 from queryinst_vis.visualization import Trails, draw_instances
 
 if TYPE_CHECKING:
-    from queryinst_vis.job import Job, Watcher
+    from queryinst_vis.jobs.job import Job, Watcher
 
 _POLL_SECONDS = 0.1
 

@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from queryinst_vis import track_tally
+from queryinst_vis.jobs import tally
+from queryinst_vis.jobs.tally import TrackTally
 from queryinst_vis.structures import Instances
-from queryinst_vis.track_tally import TrackTally
 
 
 def shown(ids: list[int], labels: list[int]) -> Instances:
@@ -17,24 +17,24 @@ def shown(ids: list[int], labels: list[int]) -> Instances:
 
 def test_memory_does_not_grow_with_the_number_of_tracks(monkeypatch: pytest.MonkeyPatch):
     """A stream of days kept the class scores of every track it ever had."""
-    monkeypatch.setattr(track_tally, "_KEPT", 3)
-    tally = TrackTally(2)
+    monkeypatch.setattr(tally, "_KEPT", 3)
+    counted = TrackTally(2)
     for index in range(20):
-        tally.add(shown([1, index + 2], [0, index % 2]))
-        assert len(tally.state_dict()["class_sums"]) <= 3
-    assert tally.num_frames == 20
-    assert tally.by_label() == {0: 11, 1: 10}
+        counted.add(shown([1, index + 2], [0, index % 2]))
+        assert len(counted.state_dict()["class_sums"]) <= 3
+    assert counted.num_frames == 20
+    assert counted.by_label() == {0: 11, 1: 10}
 
 
 def test_class_is_that_of_the_highest_mean_score():
-    tally = TrackTally(2)
+    counted = TrackTally(2)
     for label in [1, 0, 1]:
-        tally.add(shown([5], [label]))
-    assert tally.by_label() == {1: 1}
+        counted.add(shown([5], [label]))
+    assert counted.by_label() == {1: 1}
 
 
 def test_saved_as_json_and_carried_on(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(track_tally, "_KEPT", 2)
+    monkeypatch.setattr(tally, "_KEPT", 2)
     whole, first, second = TrackTally(2), TrackTally(2), TrackTally(2)
     frames = [shown([index, index + 1], [index % 2, 0]) for index in range(1, 12)]
     for found in frames:

@@ -11,13 +11,13 @@ from blobs import GREEN, RED, disc_image, write_video
 from ending_jobs import FAIL_WIDTH, KILL_WIDTH, SLOW_WIDTH, load_dangerous, load_nothing
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.job import Job
-from queryinst_vis.marked_jobs import MarkedJob, outcome_before
+from queryinst_vis.jobs.job import Job
+from queryinst_vis.jobs.marked import MarkedJob, outcome_before
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.slow  # Ray takes many seconds to begin
 
-from queryinst_vis.ray_jobs import run_on_ray  # noqa: E402
+from queryinst_vis.jobs.on_ray import run_on_ray  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)

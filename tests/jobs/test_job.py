@@ -13,7 +13,7 @@ from blobs import GREEN, RED, BlobModel, disc_image, two_discs, write_video
 from ending_jobs import StopAfter, in_process, run_here, run_killed
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.job import Job, Watcher, run_job
+from queryinst_vis.jobs.job import Job, Watcher, run_job
 from queryinst_vis.trackers.events import Event
 from queryinst_vis.video import open_video
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from queryinst_vis.job import Job
+    from queryinst_vis.jobs.job import Job
 
 _SETTINGS = ("start", "end", "stride", "max_frames", "fps", "region", "classes", "tracker")
 

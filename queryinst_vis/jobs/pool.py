@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.job import Watcher
-from queryinst_vis.marked_jobs import MarkedJob, Outcome, do_marked, failed
+from queryinst_vis.jobs.job import Watcher
+from queryinst_vis.jobs.marked import MarkedJob, Outcome, do_marked, failed
 from queryinst_vis.models.base import ImageModel
 
 LoadModel = Callable[[], ImageModel]

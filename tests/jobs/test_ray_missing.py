@@ -7,9 +7,9 @@ import pytest
 from blobs import BlobModel
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.job import Job
-from queryinst_vis.marked_jobs import MarkedJob
-from queryinst_vis.ray_jobs import run_on_ray
+from queryinst_vis.jobs.job import Job
+from queryinst_vis.jobs.marked import MarkedJob
+from queryinst_vis.jobs.on_ray import run_on_ray
 
 
 def test_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

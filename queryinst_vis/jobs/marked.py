@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.job import Job, JobReport, Watcher, run_job
-from queryinst_vis.job_identity import identity_of
-from queryinst_vis.job_outputs import STANDARD_OUTPUT
+from queryinst_vis.jobs.identity import identity_of
+from queryinst_vis.jobs.job import Job, JobReport, Watcher, run_job
+from queryinst_vis.jobs.outputs import STANDARD_OUTPUT
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.outputs import write_whole
 

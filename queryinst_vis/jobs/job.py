@@ -16,10 +16,10 @@ from typing import Any, Literal
 import numpy as np
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.job_checkpoints import Checkpoints
-from queryinst_vis.job_identity import can_be_identified, identity_of
-from queryinst_vis.job_outputs import STANDARD_OUTPUT, check_outputs
-from queryinst_vis.job_run import JobRun
+from queryinst_vis.jobs.checkpoints import Checkpoints
+from queryinst_vis.jobs.identity import can_be_identified, identity_of
+from queryinst_vis.jobs.outputs import STANDARD_OUTPUT, check_outputs
+from queryinst_vis.jobs.run import JobRun
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.models.region import Region, RegionOfInterest, region_inside
 from queryinst_vis.structures import Frame, Instances, VideoInfo

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.video_list import list_videos
+from queryinst_vis.jobs.video_list import list_videos
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Jobs on Ray (extra `ray`): actors hold the model, on this machine or on a cluster whose machines share the files.
 
-The unit of work and its markers are those of `worker_pool`: what one has done, the other finds done.
+The unit of work and its markers are those of `pool`: what one has done, the other finds done.
 """
 
 from collections import deque
@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.job import Watcher
-from queryinst_vis.marked_jobs import MarkedJob, Outcome, do_marked, failed
+from queryinst_vis.jobs.job import Watcher
+from queryinst_vis.jobs.marked import MarkedJob, Outcome, do_marked, failed
 from queryinst_vis.models.base import ImageModel
 
 LoadModel = Callable[[], ImageModel]

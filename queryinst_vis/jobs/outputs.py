@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.job_checkpoints import Checkpoints
+from queryinst_vis.jobs.checkpoints import Checkpoints
 from queryinst_vis.outputs import check_new_file
 from queryinst_vis.results import ResultWriter, open_result
 from queryinst_vis.structures import Frame, Instances, VideoInfo
@@ -21,7 +21,7 @@ from queryinst_vis.video.fragments import SegmentedVideo
 from queryinst_vis.video.writer import check_output
 
 if TYPE_CHECKING:
-    from queryinst_vis.job import Job
+    from queryinst_vis.jobs.job import Job
 
 STANDARD_OUTPUT = "-"
 _NEVER = 10**9  # seconds: parts end when their state is saved, not by themselves

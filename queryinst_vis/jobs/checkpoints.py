@@ -14,7 +14,7 @@ import torch
 
 from queryinst_vis import __version__
 from queryinst_vis.errors import UserError
-from queryinst_vis.job_identity import differences
+from queryinst_vis.jobs.identity import differences
 from queryinst_vis.outputs import check_folder, part_of, write_whole
 from queryinst_vis.safe_load import CheckpointError, safe_load
 from queryinst_vis.submission.claims import Claims

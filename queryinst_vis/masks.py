@@ -5,7 +5,7 @@ Both answer the same questions; `windows()` is what the others are made from.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -84,16 +84,25 @@ class _WindowedMasks:
 
 
 @dataclass(slots=True, eq=False)
+class _Pasted:
+    """A place for the window of one mask, shared by all masks that hold it."""
+
+    window: Window | None = None
+
+
+@dataclass(slots=True, eq=False)
 class RoiMasks(_WindowedMasks):
     """Masks given as probabilities over their boxes.
 
-    probabilities: float [N, h, w] in [0, 1]; roi_boxes: float [N, 4] xyxy in pixels of the image, which may leave it.
+    probabilities: float [N, h, w] in [0, 1]; roi_boxes: float [N, 4] xyxy in pixels of the image, which may leave it. Both
+    stay as they are: a mask is pasted once, whoever asks for it, also of those chosen from these. `to` gives some not pasted yet.
     """
 
     probabilities: Tensor
     roi_boxes: Tensor
     image_hw: tuple[int, int]
     threshold: float = 0.5
+    _pasted: list[_Pasted] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.probabilities.ndim != 3 or self.roi_boxes.shape != (len(self.probabilities), 4):
@@ -101,12 +110,16 @@ class RoiMasks(_WindowedMasks):
                 f"expected probabilities [N, h, w] and boxes [N, 4], got {tuple(self.probabilities.shape)} "
                 f"and {tuple(self.roi_boxes.shape)}"
             )
+        self._pasted = [_Pasted() for _ in range(len(self.probabilities))]
 
     def __len__(self) -> int:
         return len(self.probabilities)
 
     def __getitem__(self, index) -> "RoiMasks":
-        return RoiMasks(self.probabilities[index], self.roi_boxes[index], self.image_hw, self.threshold)
+        chosen = np.arange(len(self))[np.asarray(index) if isinstance(index, Tensor) else index]
+        some = RoiMasks(self.probabilities[index], self.roi_boxes[index], self.image_hw, self.threshold)
+        some._pasted = [self._pasted[row] for row in chosen]
+        return some
 
     def to(self, device: torch.device | str) -> "RoiMasks":
         return RoiMasks(self.probabilities.to(device), self.roi_boxes.to(device), self.image_hw, self.threshold)
@@ -118,9 +131,11 @@ class RoiMasks(_WindowedMasks):
 
     def windows(self) -> Iterator[Window]:
         probabilities, boxes = self.probabilities.cpu(), self.roi_boxes.cpu()
-        for probability, box in zip(probabilities, boxes, strict=True):
-            top, left, bitmap = paste_window(probability, box, self.image_hw, self.threshold)
-            yield Window(top, left, bitmap.numpy())
+        for pasted, probability, box in zip(self._pasted, probabilities, boxes, strict=True):
+            if pasted.window is None:
+                top, left, bitmap = paste_window(probability, box, self.image_hw, self.threshold)
+                pasted.window = Window(top, left, bitmap.numpy())
+            yield pasted.window
 
     def bitmaps(self) -> Tensor:
         """bool [N, H, W] on the CPU."""

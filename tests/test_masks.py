@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from pycocotools import mask as coco_mask
 
+from queryinst_vis import masks as masks_module
 from queryinst_vis.masks import BitMasks, RoiMasks
+from queryinst_vis.ops import rle as rle_ops
+from queryinst_vis.ops.paste import paste_window
 
 
 def paste_whole_image(probability: torch.Tensor, box: torch.Tensor, image_hw: tuple[int, int]) -> np.ndarray:
@@ -114,3 +117,20 @@ def test_masks_of_different_images_do_not_mix() -> None:
 def test_wrong_shapes_are_refused(make) -> None:
     with pytest.raises(ValueError, match="expected"):
         make()
+
+
+def test_a_mask_is_pasted_once_whoever_asks(monkeypatch: pytest.MonkeyPatch):
+    calls = []
+    monkeypatch.setattr(masks_module, "paste_window", lambda *args: calls.append(args) or paste_window(*args))
+    masks = RoiMasks(torch.rand(3, 7, 7), torch.tensor([[0.0, 0, 9, 9], [4, 4, 30, 20], [8, 2, 12, 25]]), (30, 40))
+    some = masks[torch.tensor([2, 0])]
+    expected = some.rles()
+    assert len(calls) == 2
+    assert masks[torch.tensor([True, False, True])].rles() == expected[::-1]
+    assert masks[[2]].areas().tolist() == [int(rle_ops.decode(expected[0]).sum())]
+    assert masks[::2].rles() == expected[::-1]
+    assert len(calls) == 2
+    assert masks.rles()[::2] == expected[::-1]
+    assert len(calls) == 3
+    assert masks.to("cpu").rles() == masks.rles()
+    assert len(calls) == 6

@@ -110,6 +110,7 @@ def _track(tracker: Tracker, frames: Sequence[Timed]) -> Iterator[tuple[Frame, I
     tracker.reset()
     for index, (time, instances) in enumerate(frames):
         found = instances[instances.scores >= tracker.min_score]
+        found.masks = found.masks and found.masks.to("cpu")  # what one tracker pasted does not hurry the next one, nor stay
         yield Frame(_NO_PICTURE, index, index, Fraction(1)), tracker.update(found, time=time)
 
 

@@ -59,7 +59,7 @@ def _pack(instances: Instances) -> dict[str, Any]:
 
 
 def _pack_masks(masks: Masks) -> dict[str, Any]:
-    values = {f.name: getattr(masks, f.name) for f in fields(masks)}  # type: ignore[arg-type]
+    values = {f.name: getattr(masks, f.name) for f in fields(masks) if f.init}  # type: ignore[arg-type]
     halves = {name: value.half() for name, value in values.items() if name == "probabilities"}
     return {"type": type(masks).__name__, **values, **halves}
 

@@ -1,12 +1,12 @@
 """Put the small masks of boxes into the image: Mask R-CNN's pasting, inside the window of each box only.
 
-Sampling is that of mmdetection's `_do_paste_mask`: pixel centres, bilinear, zeros outside the box (align_corners false).
+Sampling is that of mmdetection's `_do_paste_mask`: pixel centres, bilinear, zeros outside the box (grid_sample, align_corners
+false). Rows and columns are sampled alike everywhere, so it is two products with matrices of two weights a row, which is faster.
 """
 
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -25,12 +25,15 @@ def paste_window(probabilities: Tensor, box: Tensor, image_hw: tuple[int, int], 
     top, bottom = _window(y1, y2, height)
     if right <= left or bottom <= top or x2 <= x1 or y2 <= y1:
         return min(top, height), min(left, width), torch.zeros((0, 0), dtype=torch.bool)
-    device = probabilities.device
-    x = (torch.arange(left, right, device=device, dtype=torch.float32) + 0.5 - box[0]) / (box[2] - box[0]) * 2 - 1
-    y = (torch.arange(top, bottom, device=device, dtype=torch.float32) + 0.5 - box[1]) / (box[3] - box[1]) * 2 - 1
-    grid = torch.stack([x[None, :].expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=-1)
-    sampled = F.grid_sample(probabilities[None, None].float(), grid[None], align_corners=False)[0, 0]
-    return top, left, sampled >= threshold
+    device, (rows, columns) = probabilities.device, probabilities.shape
+    down, across = _weights(top, bottom, y1, y2, rows, device), _weights(left, right, x1, x2, columns, device)
+    return top, left, down @ probabilities.float() @ across.T >= threshold
+
+
+def _weights(first: int, end: int, low: float, high: float, cells: int, device: torch.device) -> Tensor:
+    """What each pixel from `first` to `end` takes of each cell between `low` and `high`: float32 [pixels, cells]."""
+    position = (torch.arange(first, end, device=device, dtype=torch.float32) + (0.5 - low)) * (cells / (high - low)) - 0.5
+    return (1 - (position[:, None] - torch.arange(cells, device=device)).abs_()).clamp_(min=0)
 
 
 def _window(low: float, high: float, size: int) -> tuple[int, int]:

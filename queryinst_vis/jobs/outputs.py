@@ -105,7 +105,7 @@ class JobOutputs:
 
     @property
     def wants_pictures(self) -> bool:
-        """Whether `add` needs a picture."""
+        """Whether there is a video to be made."""
         return self._video is not None
 
     @property
@@ -120,14 +120,16 @@ class JobOutputs:
         self._video.keep(number)
         return self._video.num_frames == num_frames
 
-    def add(self, frame: Frame, instances: Instances, events: Sequence[Event], picture: np.ndarray | None) -> None:
-        """What was found in the next frame. events: for results that hold them; picture: the frame with its objects drawn."""
+    def add(self, frame: Frame, instances: Instances, events: Sequence[Event]) -> None:
+        """What was found in the next frame, to the results. events: for those that hold them."""
         for result in self._results:
             result.add(frame, instances)
         self.add_events(events)
+
+    def add_picture(self, picture: np.ndarray, pts: int) -> None:
+        """The next frame with its objects drawn, for the video; pts: of the source. Another thread may call it."""
         if self._video is not None:
-            assert picture is not None
-            self._video.write(picture, frame.pts - self._zero)
+            self._video.write(picture, pts - self._zero)
 
     def add_events(self, events: Sequence[Event]) -> None:
         """What happened to tracks in the frame added last."""

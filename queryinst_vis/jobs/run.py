@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from queryinst_vis.errors import UserError
+from queryinst_vis.jobs.behind import Behind
 from queryinst_vis.jobs.checkpoints import Checkpoints
 from queryinst_vis.jobs.outputs import JobOutputs
 from queryinst_vis.jobs.tally import TrackTally
@@ -33,6 +34,7 @@ class JobRun:
     """To be called once. `tally`, `outputs`, `num_resumed` and `is_stopped` tell what was done."""
 
     outputs: JobOutputs
+    _behind: Behind
 
     def __init__(
         self, job: "Job", source: VideoSource, model: ImageModel, watcher: "Watcher", checkpoints: Checkpoints | None
@@ -58,7 +60,11 @@ class JobRun:
         with self._opened() as self.outputs:
             self.num_resumed = self.tally.num_frames
             self._watcher.begin(self._source, self._model, num_resumed=self.num_resumed)
-            with _closed_when_stopped(self._source, self._watcher), closing(_made_ahead(self._source)) as frames:
+            with (
+                Behind() as self._behind,
+                _closed_when_stopped(self._source, self._watcher),
+                closing(_made_ahead(self._source)) as frames,
+            ):
                 self._skip(frames)
                 self._track(frames)
             if self._checkpoints:
@@ -83,20 +89,22 @@ class JobRun:
         if self._part_begins is None:
             self._part_begins = frame.time
         events = self._finder.update(frame, instances)
-        picture = self._picture(frame, instances)
-        self.outputs.add(frame, instances, events, picture)
+        self.outputs.add(frame, instances, events)
         self.tally.add(instances)
         self._last_pts = frame.pts
         self._watcher.frame(frame, instances)
-        if picture is not None and self._watcher.wants_pictures:
-            self._watcher.picture(picture)
+        if self._watcher.wants_pictures:
+            self._watcher.picture(self._draw(frame, instances))
+        elif self.outputs.wants_pictures:
+            self._behind.do(self._draw, frame, instances)
         for event in events:
             self._watcher.event(event)
 
-    def _picture(self, frame: Frame, instances: Instances) -> np.ndarray | None:
-        if not self.outputs.wants_pictures and not self._watcher.wants_pictures:
-            return None
-        return draw_instances(frame.image, instances, classes=self._model.info.classes, trails=self._trails)
+    def _draw(self, frame: Frame, instances: Instances) -> np.ndarray:
+        """The frame with its objects, which goes into the video, too."""
+        picture = draw_instances(frame.image, instances, classes=self._model.info.classes, trails=self._trails)
+        self.outputs.add_picture(picture, frame.pts)
+        return picture
 
     def _finish(self) -> None:
         events = self._finder.finish()
@@ -125,6 +133,7 @@ class JobRun:
         """Keep all that later frames depend on, if there is anything new."""
         if self._checkpoints is None or self._part_begins is None:
             return
+        self._behind.wait()
         self._number += 1
         self._checkpoints.save(self._number, self._state())
         self.outputs.end_part()

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from queryinst_vis.cli.values import positive
 from queryinst_vis.config import ConfigError, build, load_config
 from queryinst_vis.outputs import check_new_file, write_whole
 
@@ -26,13 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--size",
-        type=_positive,
+        type=positive,
         nargs=2,
         metavar=("H", "W"),
         help="pixels of the images when they enter the network, before padding (default: the config's short and long side)",
     )
-    parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images at a time (default: 1)")
-    parser.add_argument("--objects", type=_positive, metavar="N", help="objects in an image of a training step (default: 8)")
+    parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images at a time (default: 1)")
+    parser.add_argument("--objects", type=positive, metavar="N", help="objects in an image of a training step (default: 8)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the numbers here")
 
 
@@ -95,9 +96,3 @@ def _summary(cost: "ModelCost") -> str:
 def _as_json(cost: "ModelCost") -> dict:
     totals = ("num_parameters", "num_trainable", "multiply_adds", "saved_bytes")
     return {name: getattr(cost, name) for name in totals} | asdict(cost)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got '{text}'")
-    return int(text)

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from queryinst_vis.cli.job_options import positive
 from queryinst_vis.cli.model_options import add_precision_argument
+from queryinst_vis.cli.values import positive
 from queryinst_vis.errors import UserError
 from queryinst_vis.outputs import check_new_file, write_whole
 

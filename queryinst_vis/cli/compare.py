@@ -9,7 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from queryinst_vis.cli.model_options import add_model_arguments, probability
+from queryinst_vis.cli.model_options import add_model_arguments
+from queryinst_vis.cli.values import probability
 from queryinst_vis.errors import UserError
 from queryinst_vis.outputs import check_folder, check_new_file, write_whole
 

@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from fractions import Fraction
 from pathlib import Path
 
+from queryinst_vis.cli.values import rate
 from queryinst_vis.errors import UserError
 
 DAMAGED = 3
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace output files that exist")
     hints = parser.add_argument_group("what IN may not say")
     hints.add_argument("--size", type=_size, metavar="WIDTHxHEIGHT", help="of the pictures: needed for csv and mot")
-    hints.add_argument("--fps", type=_rate, metavar="RATE", help="frames per second, as 25 or 30000/1001, to make times of")
+    hints.add_argument("--fps", type=rate, metavar="RATE", help="frames per second, as 25 or 30000/1001, to make times of")
     hints.add_argument("--classes", type=_names, metavar="NAME,...", help="names of classes, for ytvis, mots, mot and png")
     hints.add_argument("--video-id", type=int, metavar="N", help="which video of a ytvis file")
 
@@ -64,16 +64,6 @@ def _size(text: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT, e.g. 1280x720, got '{text}'")
     return int(width), int(height)
-
-
-def _rate(text: str) -> Fraction:
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, e.g. 25 or 30000/1001, got '{text}'")
-    return rate
 
 
 def _names(text: str) -> list[str]:

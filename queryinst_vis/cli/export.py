@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from queryinst_vis.checkpoint import load_model, save_weights
-from queryinst_vis.cli.model_options import probability
+from queryinst_vis.cli.values import probability
 from queryinst_vis.errors import UserError
 from queryinst_vis.outputs import check_new_file
 

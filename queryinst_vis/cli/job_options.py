@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from queryinst_vis.cli.model_options import add_model_arguments
+from queryinst_vis.cli.values import above_zero, positive, rate
 from queryinst_vis.errors import UserError
 from queryinst_vis.jobs.identity import file_facts
 from queryinst_vis.models.region import Region
@@ -82,35 +83,6 @@ def seconds(text: str) -> Fraction:
         return exact_seconds(text)
     except UserError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def rate(text: str) -> Fraction:
-    """A number above 0, for argparse."""
-    try:
-        value = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        value = Fraction(0)
-    if value <= 0:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, e.g. 10 or 30000/1001, got '{text}'")
-    return value
-
-
-def positive(text: str) -> int:
-    """A number of at least 1, for argparse."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got '{text}'")
-    return int(text)
-
-
-def above_zero(text: str) -> float:
-    """A finite number above 0, for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got '{text}'")
-    return value
 
 
 def region(text: str) -> Region:

@@ -4,6 +4,7 @@ import argparse
 
 from queryinst_vis.acceleration import PRECISIONS, accelerate
 from queryinst_vis.checkpoint import load_model
+from queryinst_vis.cli.values import probability
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.base import ImageModel
 
@@ -31,14 +32,3 @@ def load(args: argparse.Namespace) -> ImageModel:
     if args.score_threshold is not None:
         model.info.score_threshold = args.score_threshold
     return accelerate(model, precision=args.precision)
-
-
-def probability(text: str) -> float:
-    """A number in [0, 1], for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got '{text}'")
-    return value

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from queryinst_vis.cli.job_options import add_job_arguments, job_settings, positive
+from queryinst_vis.cli.job_options import add_job_arguments, job_settings
 from queryinst_vis.cli.model_options import load
 from queryinst_vis.cli.progress import progress_bar
 from queryinst_vis.cli.stopping import Stop, stop_on_signal
+from queryinst_vis.cli.values import positive
 from queryinst_vis.errors import UserError
 from queryinst_vis.jobs.job import Job
 from queryinst_vis.jobs.marked import DAMAGED, DONE, FAILED, MarkedJob, Outcome, facts_of, outcome_before

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from queryinst_vis.cli.model_options import probability
+from queryinst_vis.cli.values import probability
 from queryinst_vis.config import load_config
 from queryinst_vis.errors import UserError
 

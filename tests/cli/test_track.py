@@ -120,7 +120,7 @@ def test_existing_output_is_refused_before_any_work(clip: Path, here: Path, mode
         (["clip.mp4", "--tracker", "qery_match"], "did you mean 'query_match'"),
         (["clip.mp4", "--score-threshold", "1.5"], "from 0 to 1"),
         (["clip.mp4", "--score-threshold", "nan"], "from 0 to 1"),
-        (["clip.mp4", "--max-frames", "0"], "at least 1"),
+        (["clip.mp4", "--max-frames", "0"], "from 1"),
         (["clip.mp4", "--max-frams", "3"], "unrecognized"),
         (["clip.mp4", "--output", "out.avi"], "must end in"),
         (["clip.mp4", "--output", "nowhere/out.mp4"], "no folder"),

@@ -111,7 +111,7 @@ def test_name_of_the_output(clip: Path, here: Path):
     [
         (["--start", "soon"], "not a time"),
         (["--start", "2", "--end", "1"], "not after the start"),
-        (["--stride", "0"], "at least 1"),
+        (["--stride", "0"], "from 1"),
         (["--fps", "0"], "above 0"),
         (["--roi", "1,2,3"], "LEFT,TOP,WIDTH,HEIGHT"),
         (["--roi", "500,0,10,10"], "outside of the 128 x 96"),

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 
 import torch
 
@@ -12,16 +13,25 @@ from queryinst_vis.trackers.base import Tracker
 
 
 def segment_frames(
-    frames: Iterable[Frame], model: ImageModel, *, min_score: float, labels: Collection[int] | None = None
+    frames: Iterable[Frame],
+    model: ImageModel,
+    *,
+    min_score: float,
+    labels: Collection[int] | None = None,
+    batch_size: int = 1,
 ) -> Iterator[tuple[Frame, Instances]]:
-    """Each frame with what the model finds in it, scored at least `min_score`; of the classes `labels` only, if given."""
+    """Each frame with what the model finds in it, scored at least `min_score`; of the classes `labels` only, if given.
+
+    batch_size: frames that go through the model at once, and come out one by one when it is done with them.
+    """
     wanted = None if labels is None else torch.tensor(sorted(labels), dtype=torch.int64)
-    for frame in frames:
+    frames = iter(frames)
+    while batch := list(islice(frames, batch_size)):
         with torch.inference_mode():  # not around the loop: the mode would leak into the caller between frames
-            (instances,) = model.predict([frame.image], min_score=min_score)
+            found = model.predict([frame.image for frame in batch], min_score=min_score)
             if wanted is not None:
-                instances = _only(instances, wanted)
-        yield frame, instances
+                found = [_only(instances, wanted) for instances in found]
+        yield from zip(batch, found, strict=True)
 
 
 def _only(instances: Instances, labels: torch.Tensor) -> Instances:
@@ -33,14 +43,21 @@ def _only(instances: Instances, labels: torch.Tensor) -> Instances:
 
 
 def track_video(
-    frames: Iterable[Frame], model: ImageModel, tracker: Tracker, *, labels: Collection[int] | None = None
+    frames: Iterable[Frame],
+    model: ImageModel,
+    tracker: Tracker,
+    *,
+    labels: Collection[int] | None = None,
+    batch_size: int = 1,
 ) -> Iterator[tuple[Frame, Instances]]:
     """Each frame with its objects, `track_ids` set.
 
     One tracker per video; it is never reset here, so a video may be handed over in parts. Nothing is kept but what the tracker
     keeps. Detections below `tracker.min_score` are not computed, those of classes outside `labels` never reach the tracker.
+    batch_size: frames that go through the model at once; the tracker still gets one after the other.
     """
-    for frame, instances in segment_frames(frames, model, min_score=tracker.min_score, labels=labels):
+    found = segment_frames(frames, model, min_score=tracker.min_score, labels=labels, batch_size=batch_size)
+    for frame, instances in found:
         with torch.inference_mode():
             tracked = tracker.update(instances, time=frame.time)
         yield frame, tracked

@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
 from blobs import BlobModel, two_discs
 
+from queryinst_vis.acceleration import accelerate
+from queryinst_vis.checkpoint import load_model
 from queryinst_vis.pipeline import segment_frames, track_video
-from queryinst_vis.structures import Frame
+from queryinst_vis.structures import Frame, Instances
 from queryinst_vis.trackers import build_tracker
+from queryinst_vis.video import open_video
 
 
 def frames(count: int = 10) -> Iterator[Frame]:
@@ -72,3 +77,25 @@ def test_one_frame_at_a_time_and_gradients_stay_on_outside(model: BlobModel):
     assert taken == [0]
     assert not torch.is_inference_mode_enabled()
     assert model.images_seen == 1
+
+
+@pytest.mark.parametrize("batch_size", [2, 3, 10, 64])
+def test_batches_change_nothing(model: BlobModel, batch_size: int):
+    def tracked(size: int) -> list[tuple[int, list[int], list[list[float]]]]:
+        found = track_video(frames(), model, build_tracker("query_match", score_threshold=0.5), batch_size=size)
+        return [(frame.index, result.track_ids.tolist(), result.boxes.tolist()) for frame, result in found]
+
+    assert tracked(batch_size) == tracked(1)
+
+
+def test_the_default_model_gives_the_same_ids_in_batches(repo_root: Path):
+    model = accelerate(load_model("default", device="cpu", size=192))
+
+    def tracked(size: int) -> list[Instances]:
+        tracker = build_tracker(model.info.tracker, score_threshold=model.info.score_threshold, similarity=model.info.similarity)
+        with open_video(repo_root / "demo" / "clip.mp4") as video:
+            return [result for _, result in track_video(islice(video, 8), model, tracker, batch_size=size)]
+
+    for alone, together in zip(tracked(1), tracked(3), strict=True):
+        assert alone.track_ids.tolist() == together.track_ids.tolist()
+        torch.testing.assert_close(together.boxes, alone.boxes, atol=0.05, rtol=1e-3)

@@ -44,6 +44,7 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tracker", metavar="NAME", help="e.g. iou, masktrack, memory_bank or query_match (default: what suits the model)"
     )
+    group.add_argument("--batch", type=positive, default=1, metavar="N", help="frames that go through the model at once")
     add_model_arguments(parser)
 
 
@@ -51,7 +52,7 @@ def job_settings(args: argparse.Namespace) -> dict[str, Any]:
     """What these options say, as fields of a `Job`."""
     names = ("start", "end", "stride", "max_frames", "fps", "codec", "events", "resume", "segment_seconds", "tracker")
     settings = {name: getattr(args, name) for name in names}
-    settings |= {"limits": _limits(args), "policy": "every" if args.every_frame else "newest"}
+    settings |= {"batch_size": args.batch, "limits": _limits(args), "policy": "every" if args.every_frame else "newest"}
     return settings | {"region": args.roi, "classes": args.classes and tuple(args.classes), "model": model_facts(args)}
 
 

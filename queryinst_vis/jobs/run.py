@@ -77,7 +77,9 @@ class JobRun:
     def _track(self, frames: Iterator[Frame]) -> None:
         if self.is_stopped:
             return
-        for frame, instances in track_video(frames, self._model, self._tracker, labels=self._labels):
+        batch_size = 1 if self._source.is_live else self._job.batch_size
+        tracked = track_video(frames, self._model, self._tracker, labels=self._labels, batch_size=batch_size)
+        for frame, instances in tracked:
             self._add(frame, instances)
             self.is_stopped = self._watcher.should_stop()
             if self.is_stopped:

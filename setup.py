@@ -45,6 +45,7 @@ setup(
     extras_require={
         "dev": ["mypy>=1.11", "pre-commit>=3.8", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6", "timm>=1.0.22"],
         "demo": ["scikit-image>=0.24"],  # only to render the clip again; running it needs nothing
+        "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],  # export-model, and running what it wrote
         "supervision": ["supervision>=0.25"],  # Instances.to_supervision()
         "ray": ["ray>=2.30"],  # track-videos --ray
         "tensorboard": ["tensorboard>=2.17"],

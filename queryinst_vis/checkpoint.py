@@ -22,6 +22,7 @@ from queryinst_vis.weights_file import WeightsFile, describe, read_weights, writ
 __all__ = ["CheckpointError", "LoadReport", "load_model", "load_weights", "save_weights"]
 
 _MIN_SIZE_PIXELS = 32
+_EXPORTED = (".onnx", ".pt2")
 
 
 def load_weights(
@@ -57,11 +58,14 @@ def load_model(
     """A trained model in eval mode.
 
     name: "default" (embedded in the package), a published model (downloaded once) or a file; a file that carries no architecture
-    (`.pth`) needs `config`. size: short side in pixels to which frames are resized, default as trained.
+    (`.pth`) needs `config`, and what `export-model` wrote (`.onnx`, `.pt2`) is run as it is. size: short side in pixels to which
+    frames are resized, default as trained.
     Raises CheckpointError or another UserError, in one line, for whatever is wrong with them.
     """
     if size is not None and size < _MIN_SIZE_PIXELS:
         raise CheckpointError(f"size is the short side in pixels, at least {_MIN_SIZE_PIXELS}; got {size}")
+    if Path(name).suffix in _EXPORTED:
+        return _load_exported(Path(name), device, size, config)
     target = select_device(device)
     path = weights_path(name)
     file = read_weights(path)
@@ -73,6 +77,14 @@ def load_model(
     if size is not None:
         model.preprocess = model.preprocess.resized(size)
     return model.to(target).eval()
+
+
+def _load_exported(path: Path, device: str, size: int | None, config: str | Path | None) -> ImageModel:
+    from queryinst_vis.exporting.model import load_exported
+
+    if config is not None:
+        raise CheckpointError(f"{path} describes itself; leave out the config {config}")
+    return load_exported(path, device=device, size=size)
 
 
 def _build(path: Path, file: WeightsFile, config: str | Path | None) -> ImageModel:

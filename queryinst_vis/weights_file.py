@@ -96,7 +96,7 @@ def _read_safetensors(path: Path) -> WeightsFile:
         description = json.loads(metadata[_METADATA_KEY])
         version, architecture, info = description["version"], description["architecture"], description["info"]
         if version == _VERSION:
-            return WeightsFile(tensors, None if architecture is None else dict(architecture), _model_info(info))
+            return WeightsFile(tensors, None if architecture is None else dict(architecture), model_info_of(info))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its description of the model is not understood ({first_line(error)})") from error
     raise CheckpointError(f"{path}: has format version {version!r}, this package reads {_VERSION}; a newer one may read it")
@@ -110,8 +110,8 @@ def _state_dict_of(content: dict[str, Any]) -> Any:
     return content.get("state_dict", content.get("model", content))
 
 
-def _model_info(values: Mapping[str, Any]) -> ModelInfo:
-    """The fields one by one: nobody vouches for their types."""
+def model_info_of(values: Mapping[str, Any]) -> ModelInfo:
+    """ModelInfo of a file, its fields one by one: nobody vouches for their types."""
     return ModelInfo(
         classes=tuple(str(name) for name in values["classes"]),
         score_threshold=float(values["score_threshold"]),

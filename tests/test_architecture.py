@@ -23,6 +23,7 @@ ALLOWED = {
     "visualization": {"structures", "masks", "ops"},
     "pipeline": {"structures", "models", "trackers"},
     "acceleration": {"models"},
+    "exporting": {"structures", "masks", "ops", "models", "config", "device", "outputs", "safe_load", "weights_file"},
     "jobs": (
         {"structures", "models", "trackers", "video", "visualization", "results", "pipeline", "outputs", "tracks", "safe_load"}
         | {"submission", "__version__"}  # claims of work shared by processes; what wrote a checkpoint
@@ -33,6 +34,9 @@ ALLOWED = {
 LIBRARIES = {
     "av": {"video"},
     "cv2": {"data", "visualization", "video", "cli"},
+    "onnx": {"exporting"},
+    "onnxruntime": {"exporting"},
+    "onnxscript": {"exporting"},
     "mmcv": {"ops", "data"},
     "mmengine": {"registry", "config", "runner", "training", "models", "evaluation", "checkpoint", "safe_load"},
     "PIL": {"data", "ops", "video"},

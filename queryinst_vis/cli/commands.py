@@ -20,6 +20,7 @@ GROUPS = {
     },
     "weights": {
         "export": "write weights to hand on",
+        "export-model": "a model as an ONNX or torch.export file, for other programs",
         "convert": "weights of other code bases to ours and back",
     },
     "data sets": {
@@ -78,6 +79,10 @@ EXAMPLES = {
         "queryinst_vis_r50_12e_ytvis2019 best.safetensors --videos valid.json --images JPEGImages": "",
     },
     "export": {"work_dirs/mine/best.safetensors mine.safetensors --half": ""},
+    "export-model": {
+        "default default.onnx": "then: track in.mp4 --model default.onnx",
+        "mine.safetensors mine.pt2 --size 384 640 --batch dynamic": "",
+    },
     "convert": {"checkpoint.pth mine.safetensors --to ours --config queryinst_r50_12e_coco": ""},
     "check-dataset": {
         "/data/coco --dataset coco": "",

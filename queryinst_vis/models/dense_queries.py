@@ -11,11 +11,11 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import nms
 
 from queryinst_vis.limits import Count, Share
 from queryinst_vis.models.class_map import ClassMap
 from queryinst_vis.models.queries import InitialQueries
+from queryinst_vis.ops.nms import nms_mask
 from queryinst_vis.registry import MODELS
 
 _NUM_BINS = 8  # a side's distance is a distribution over 0..7 strides
@@ -146,15 +146,12 @@ class DenseQueries(nn.Module):
         """int64 [B, Q], the cells that become queries, best first; fewer than Q when the image has fewer cells."""
         num_queries = self.num_training_queries if self.training else self.num_queries
         logits = cells.logits if self.class_map is None else torch.cat([cells.logits, self.class_map(cells.logits)], dim=-1)
-        scores, candidates = logits.amax(-1).topk(min(self.num_candidates, logits.shape[1]), dim=1)
-        chosen = []
-        for image_scores, image_candidates, boxes in zip(scores, candidates, cells.boxes, strict=True):
-            kept = nms(boxes[image_candidates].float(), image_scores.float(), self.nms_threshold)
-            suppressed = torch.ones_like(image_candidates, dtype=torch.bool)
-            suppressed[kept] = False
-            order = torch.cat([kept, torch.nonzero(suppressed).squeeze(1)])
-            chosen.append(image_candidates[order[:num_queries]])
-        return torch.stack(chosen)
+        candidates = logits.amax(-1).topk(min(self.num_candidates, logits.shape[1]), dim=1).indices
+        boxes = cells.boxes.gather(1, candidates[..., None].expand(-1, -1, 4))
+        suppressed = ~nms_mask(boxes.float(), self.nms_threshold)
+        places = torch.arange(candidates.shape[1], device=candidates.device) + suppressed * self.num_candidates
+        order = places.topk(min(num_queries, candidates.shape[1]), dim=1, largest=False).indices
+        return candidates.gather(1, order)
 
 
 def _decode_cells(bins: Tensor, hw: tuple[int, int], stride: int) -> Tensor:

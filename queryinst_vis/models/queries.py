@@ -47,7 +47,7 @@ class LearnedQueries(nn.Module):
         whwh = image_hw.flip(1).repeat(1, 2)  # [B, 4]
         boxes = cxcywh_to_xyxy(self.boxes)[None] * whwh[:, None]
         embeds, mask_embeds = (
-            None if table is None else table[None].expand(len(image_hw), -1, -1) for table in (self.embeds, self.mask_embeds)
+            None if table is None else table[None].expand(image_hw.shape[0], -1, -1) for table in (self.embeds, self.mask_embeds)
         )
         return InitialQueries(boxes, embeds, mask_embeds=mask_embeds)  # type: ignore[arg-type]
 

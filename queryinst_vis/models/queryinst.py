@@ -156,7 +156,7 @@ class QueryInst(ImageModel):
         boxes, embeds, prior_logits, mask_queries = initial
         mask_embeds = None
         pool = roi_pooling(pyramid, self.strides)
-        image_index = torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
+        image_index = torch.arange(boxes.shape[0], device=boxes.device)[:, None].expand(-1, boxes.shape[1]).flatten()
         for stage in self.stages:
             roi_features = pool(boxes.flatten(0, 1), image_index, stage.roi_size)
             out = stage(embeds, roi_features, mask_queries)

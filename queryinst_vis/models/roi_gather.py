@@ -18,6 +18,8 @@ _SAMPLES = 2  # along each side of a cell
 
 def roi_pooling(pyramid: Sequence[Tensor], strides: Sequence[int]) -> Callable[[Tensor, Tensor, int], Tensor]:
     """What pools boxes [R, 4] xyxy of images [R] to [R, C, size, size]; by a gather on a CPU where no gradient is wanted."""
+    if torch.compiler.is_exporting():
+        return GatherPooling(pyramid, strides)
     if pyramid[0].device.type == "cpu" and not torch.is_grad_enabled():
         return GatherPooling(pyramid, strides)
     return partial(pool_rois, pyramid, strides)
@@ -29,10 +31,12 @@ class GatherPooling:
     def __init__(self, pyramid: Sequence[Tensor], strides: Sequence[int]) -> None:
         channels = pyramid[0].shape[1]
         self._table = torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in pyramid])  # [B*h*w + ..., C]
-        self._scales = torch.tensor([1.0 / stride for stride in strides])
-        self._hw = torch.tensor([level.shape[-2:] for level in pyramid])  # [L, 2]
+        device = self._table.device
+        self._scales = torch.tensor([1.0 / stride for stride in strides], device=device)
+        sides = [torch.full((), side, device=device) for level in pyramid for side in level.shape[-2:]]  # graphs keep them open
+        self._hw = torch.stack(sides).view(-1, 2)  # [L, 2]
         areas = self._hw.prod(1)
-        self._begins = F.pad((len(pyramid[0]) * areas).cumsum(0), (1, 0))[:-1]
+        self._begins = F.pad((pyramid[0].shape[0] * areas).cumsum(0), (1, 0))[:-1]
 
     def __call__(self, boxes: Tensor, image_index: Tensor, size: int) -> Tensor:
         """Features [R, C, size, size] of boxes [R, 4] xyxy in input pixels; image_index: [R], the batch row of each box."""
@@ -45,8 +49,15 @@ class GatherPooling:
         index = (begin[:, None] + rows.flatten(1) * hw[:, 1:]).view_as(rows)[:, :, None, :, None] + columns[:, None, :, None]
         weights = row_weights[:, :, None, :, None] * column_weights[:, None, :, None]  # [R, size, size, 4, 4], as index
         bags = index.reshape(-1, (2 * _SAMPLES) ** 2), weights.reshape(-1, (2 * _SAMPLES) ** 2).to(self._table.dtype)
-        pooled = F.embedding_bag(bags[0], self._table, per_sample_weights=bags[1], mode="sum")
-        return pooled.view(len(boxes), size, size, self._table.shape[1]).permute(0, 3, 1, 2)
+        pooled = _weighted_sums(self._table, *bags)
+        return pooled.view(boxes.shape[0], size, size, self._table.shape[1]).permute(0, 3, 1, 2)
+
+
+def _weighted_sums(table: Tensor, index: Tensor, weights: Tensor) -> Tensor:
+    """[N, C], rows of a table [M, C] by index [N, k], weighted by [N, k] and added."""
+    if torch.compiler.is_exporting():  # few formats have an embedding bag
+        return (weights[:, None] @ table[index]).squeeze(1)
+    return F.embedding_bag(index, table, per_sample_weights=weights, mode="sum")
 
 
 def _axis(low: Tensor, high: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -55,7 +66,7 @@ def _axis(low: Tensor, high: Tensor, length: Tensor, size: int) -> tuple[Tensor,
     low, high: [R], the box's sides in pixels of its level; length: int64 [R], that of the level. As in torchvision, samples
     more than a pixel outside count as zero, and so do those of boxes that are not finite.
     """
-    steps = (torch.arange(_SAMPLES * size, dtype=low.dtype) + 0.5) / (_SAMPLES * size)
+    steps = (torch.arange(_SAMPLES * size, dtype=low.dtype, device=low.device) + 0.5) / (_SAMPLES * size)
     position = low[:, None] + (high - low)[:, None] * steps  # [R, 2 * size]
     last = (length - 1)[:, None]
     inside = (position >= -1) & (position <= length[:, None])

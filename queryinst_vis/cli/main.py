@@ -14,6 +14,7 @@ from importlib import import_module
 from queryinst_vis import __version__
 from queryinst_vis.cli.commands import COMMANDS, GROUPS
 from queryinst_vis.cli.help import CommandParser, parser_of
+from queryinst_vis.cli.printable import printable
 from queryinst_vis.errors import UserError
 from queryinst_vis.ops.bounds import PIXELS
 
@@ -42,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except OSError as error:
         return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", 2)
-    except (MemoryError, RuntimeError) as error:
-        return _fail(_memory_remedy(error), 2)
     except KeyboardInterrupt:
         return _fail("stopped", INTERRUPTED)
+    except Exception as error:
+        return _fail(_memory_remedy(error), 2)
 
 
 def _run(command: str, arguments: list[str]) -> int:
@@ -81,7 +82,7 @@ def _without_command(arguments: list[str]) -> int:
 
 
 def _fail(message: str, exit_code: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(printable(f"error: {' '.join(message.split())}"), file=sys.stderr)
     return exit_code
 
 
@@ -100,9 +101,9 @@ def _import_remedy(error: ImportError) -> str:
     raise error
 
 
-def _memory_remedy(error: MemoryError | RuntimeError) -> str:
-    """One line for what torch raises when memory ends: a type of its own on a GPU, only words on the CPU."""
-    words = ("can't allocate memory", "not enough memory")
+def _memory_remedy(error: Exception) -> str:
+    """One line for what torch and OpenCV raise when memory ends: a type of its own on a GPU, only words on the CPU."""
+    words = ("can't allocate memory", "not enough memory", "Insufficient memory")
     if (
         not isinstance(error, MemoryError)
         and type(error).__name__ != "OutOfMemoryError"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from queryinst_vis.cli.job_options import add_job_arguments, job_settings, result_of
 from queryinst_vis.cli.model_options import load
+from queryinst_vis.cli.printable import printable
 from queryinst_vis.cli.stopping import Stop
 from queryinst_vis.cli.track_summary import failure_document, report_document
 from queryinst_vis.cli.track_watcher import TrackWatcher
@@ -73,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
         print(report_document(args.input, job, report, exit_code))
     elif not args.quiet:
         has_output = any(path == STANDARD_OUTPUT for _, path in job.results)
-        print(*watcher.summary(report), sep="\n", file=sys.stderr if has_output else sys.stdout)
+        print(*map(printable, watcher.summary(report)), sep="\n", file=sys.stderr if has_output else sys.stdout)
     return exit_code
 
 
@@ -85,9 +86,9 @@ def _end(job: Job, report: JobReport, stop: Stop) -> int:
         return stop.exit_code
     if report.damage:
         name = job.source if isinstance(job.source, str) and "://" not in job.source else job.name
-        print(f"{name} is damaged: {'; '.join(report.damage)}", file=sys.stderr)
+        print(printable(f"{name} is damaged: {'; '.join(report.damage)}"), file=sys.stderr)
     for line in report.lost:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     return DAMAGED if report.problems else 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from queryinst_vis.cli.job_options import add_job_arguments, job_settings
 from queryinst_vis.cli.model_options import load
+from queryinst_vis.cli.printable import printable
 from queryinst_vis.cli.progress import progress_bar
 from queryinst_vis.cli.stopping import Stop, stop_on_signal
 from queryinst_vis.cli.values import positive
@@ -144,19 +145,18 @@ def _tell(outcomes: Sequence[Outcome], *, num_videos: int, is_quiet: bool) -> No
         print(f"{num_videos} videos: {', '.join(parts) or 'none done'}")
     for outcome in outcomes:
         if outcome.state in (DAMAGED, FAILED):
-            print(
-                f"{outcome.name} {'failed' if outcome.state == FAILED else 'is damaged'}: {'; '.join(outcome.remarks)}",
-                file=sys.stderr,
-            )
+            what = "failed" if outcome.state == FAILED else "is damaged"
+            print(printable(f"{outcome.name} {what}: {'; '.join(outcome.remarks)}"), file=sys.stderr)
 
 
 def _table(rows: Sequence[dict]) -> list[str]:
-    width = max([len(row["name"]) for row in rows] + [5])
+    names = [printable(row["name"]) for row in rows]
+    width = max([len(name) for name in names] + [5])
     lines = [f"{'video':{width}}  {'state':8} {'frames':>8} {'tracks':>7} {'seconds':>8}"]
-    for row in rows:
-        numbers = (f"{row.get(name, '')!s:>{size}}" for name, size in (("frames", 8), ("tracks", 7), ("seconds", 8)))
+    for name, row in zip(names, rows, strict=True):
+        numbers = (f"{row.get(key, '')!s:>{size}}" for key, size in (("frames", 8), ("tracks", 7), ("seconds", 8)))
         state = "before" if row["was_done"] and row["state"] == DONE else row["state"]
-        lines.append(f"{row['name']:{width}}  {state:8} {' '.join(numbers)}")
+        lines.append(f"{name:{width}}  {state:8} {' '.join(numbers)}")
     return lines
 
 

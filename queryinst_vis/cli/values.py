@@ -3,16 +3,16 @@
 import argparse
 from fractions import Fraction
 
+from queryinst_vis.errors import UserError
+from queryinst_vis.video.selection import exact_rate
+
 
 def rate(text: str) -> Fraction:
     """A number above 0."""
     try:
-        value = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        value = Fraction(0)
-    if value <= 0:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, e.g. 10 or 30000/1001, got '{text}'")
-    return value
+        return exact_rate(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def positive(text: str) -> int:

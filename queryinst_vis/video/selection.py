@@ -1,6 +1,7 @@
 """Which frames of a video are wanted: a stretch of time, every n-th of it, at most so many."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,18 +14,52 @@ T = TypeVar("T")
 Seconds = Fraction | float | int | str
 
 
+_MOST_SECONDS = 10**9  # 31 years, which fit into 64 bits of nanoseconds
+_MOST_RATE = 10**6
+_LONG_EXPONENT = re.compile(r"e[+-]?0*[1-9]\d{2}", re.IGNORECASE)
+
+
+def exact_number(text: str) -> Fraction:
+    """A number from 0 on as it is written: 12, 0.1, 1e-3, 30000/1001. ValueError: it is none.
+
+    An exponent of three digits, which a fraction would take hours or all memory for, is none either.
+    """
+    if _LONG_EXPONENT.search(text.replace("_", "")):
+        raise ValueError(text)
+    try:
+        value = Fraction(text)
+    except ZeroDivisionError:
+        raise ValueError(text) from None
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
 def exact_seconds(value: Seconds) -> Fraction:
     """A time in seconds as it is written: 0.1 and "0.1" are a tenth, "1:30" is 90. VideoError: not a time from 0 on."""
-    if isinstance(value, Fraction):
-        seconds: Fraction | None = value
-    else:
-        try:
-            seconds = sum((Fraction(part) * 60**i for i, part in enumerate(reversed(str(value).split(":")))), Fraction(0))
-        except (ValueError, ZeroDivisionError):
-            seconds = None
-    if seconds is None or seconds < 0:
-        raise VideoError(f"'{value}' is not a time; expected seconds from 0 on, e.g. 12.5 or 1:30")
+    try:
+        parts = [value] if isinstance(value, Fraction) else map(exact_number, reversed(str(value).split(":")))
+        seconds = sum((part * 60**i for i, part in enumerate(parts)), Fraction(0))
+    except ValueError:
+        seconds = Fraction(-1)
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise VideoError(f"'{value}' is not a time; expected seconds from 0 to {_MOST_SECONDS}, e.g. 12.5 or 1:30")
     return seconds
+
+
+def exact_rate(value: Seconds) -> Fraction:
+    """Frames per second as they are written: 29.97, "30000/1001". VideoError: no rate that a video can have."""
+    try:
+        rate = value if isinstance(value, Fraction) else exact_number(str(value))
+    except ValueError:
+        rate = Fraction(0)
+    if max(rate.numerator, rate.denominator) >= 2**31:  # longer than FFmpeg's fractions: 29.97002997002997 is 30000/1001
+        rate = rate.limit_denominator(1001)
+    if not Fraction(1, _MOST_RATE) <= rate <= _MOST_RATE:
+        raise VideoError(
+            f"'{value}' frames per second; expected a number above 0 (1/{_MOST_RATE} to {_MOST_RATE}), e.g. 25 or 30000/1001"
+        )
+    return rate
 
 
 @dataclass(frozen=True, slots=True)

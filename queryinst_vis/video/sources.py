@@ -18,7 +18,7 @@ from queryinst_vis.video.joined import JoinedSource
 from queryinst_vis.video.pictures import PictureSource, picture_paths
 from queryinst_vis.video.pipe import Pipe
 from queryinst_vis.video.pyav import PyAVSource
-from queryinst_vis.video.selection import Seconds, SelectedSource, Selection
+from queryinst_vis.video.selection import Seconds, SelectedSource, Selection, exact_rate
 
 _CAMERA = re.compile(r"camera:(\d+)|(\d)")
 _FILE = "file://"
@@ -46,7 +46,8 @@ def open_video(
     policy: of what is live: the newest frame and what was missed in between is dropped, or every frame.
     VideoError: one line, when it is no video, nothing in it can be decoded, or nothing of it is wanted.
     """
-    selection, rate = Selection.of(start, end, stride, max_frames), _rate(fps)
+    selection = Selection.of(start, end, stride, max_frames)
+    rate = None if fps is None else exact_rate(fps)
     if isinstance(source, str):
         if source == STANDARD_INPUT:
             return PyAVSource(Pipe.of_standard_input(), selection=selection, limits=limits)
@@ -55,18 +56,6 @@ def open_video(
     if isinstance(source, str | os.PathLike):
         return _file(os.fspath(source), rate, selection, limits)
     return _selected(_of_program(source, rate, limits), selection)
-
-
-def _rate(fps: Fraction | float | int | str | None) -> Fraction | None:
-    if fps is None:
-        return None
-    try:
-        rate = Fraction(fps if isinstance(fps, Fraction) else str(fps))
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise VideoError(f"'{fps}' frames per second; expected a number above 0, e.g. 25 or 30000/1001")
-    return rate
 
 
 def _selected(source: VideoSource, selection: Selection) -> VideoSource:

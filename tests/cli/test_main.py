@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import cv2
 import pytest
 import torch
 
@@ -64,6 +65,7 @@ def test_settings_are_not_among_what_is_missing(command: str, needed: str, capsy
             2,
             "out of memory",
         ),
+        (cv2.error("OpenCV(5.0.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9 bytes"), 2, "out of memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."), 2, "out of memory"),
         (KeyboardInterrupt(), 130, "error: stopped"),
         (ModuleNotFoundError("No module named 'av'", name="av"), 2, "pip install av"),

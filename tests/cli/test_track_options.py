@@ -106,6 +106,15 @@ def test_name_of_the_output(clip: Path, here: Path):
     ]
 
 
+def test_names_with_line_breaks_and_terminal_codes_stay_on_a_line(clip: Path, here: Path, capsys: pytest.CaptureFixture[str]):
+    clip.rename(here / "a\nb\x1b[31m.mp4")
+    assert main(["track", "a\nb\x1b[31m.mp4", "--max-frames", "2"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == r"wrote a\nb\x1b[31m_tracked.mp4"
+    assert names(here) == ["a\nb\x1b[31m.mp4", "a\nb\x1b[31m_tracked.mp4"]
+    assert main(["track-videos", ".", "--output", "out", "--no-video"]) == 0
+    assert sum(r"a\nb\x1b[31m" in line for line in capsys.readouterr().out.splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -113,6 +122,8 @@ def test_name_of_the_output(clip: Path, here: Path):
         (["--start", "2", "--end", "1"], "not after the start"),
         (["--stride", "0"], "from 1"),
         (["--fps", "0"], "above 0"),
+        (["--fps", "1e-99999999"], "above 0"),
+        (["--end", "1e999999999"], "not a time"),
         (["--roi", "1,2,3"], "LEFT,TOP,WIDTH,HEIGHT"),
         (["--roi", "500,0,10,10"], "outside of the 128 x 96"),
         (["--codec", "divx"], "invalid choice"),

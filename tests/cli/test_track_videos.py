@@ -70,7 +70,7 @@ def test_changed_settings_and_quiet(here: Path, capsys: pytest.CaptureFixture[st
         (["in", "--output", "in"], "holds other things"),
         (["in", "--output", "in/text.mp4"], "expected a folder"),
         (["in", "--output", "out", "--results", "nonsense"], "invalid choice"),
-        (["in", "--output", "out", "--workers", "0"], "at least 1"),
+        (["in", "--output", "out", "--workers", "0"], "from 1"),
     ],
 )
 def test_mistakes_are_one_line(here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str):

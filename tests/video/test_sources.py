@@ -291,10 +291,17 @@ def test_limits_make_sense(limits: dict[str, int]):
         Limits(**limits)
 
 
-@pytest.mark.parametrize("fps", [0, -1, "fast", "1/0", float("nan")])
+@pytest.mark.parametrize(
+    "fps", [0, -1, "fast", "1/0", float("nan"), "1e99999999", "1e-99999999", "1e-9", "1e30", Fraction(1, 10**30), 1e7]
+)
 def test_rates_make_sense(fps):
     with pytest.raises(VideoError, match="frames per second"):
         open_video([flat(0)], fps=fps)
+
+
+def test_long_fractions_become_those_of_television():
+    with open_video([flat(0)], fps=30000 / 1001) as video:
+        assert video.info.fps == Fraction(30000, 1001)
 
 
 def test_closing_twice_and_early_is_no_error(tmp_path: Path):

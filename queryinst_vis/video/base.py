@@ -34,7 +34,7 @@ class Limits:
         """VideoError: a picture of this size has too many pixels."""
         if width * height > self.max_pixels:
             raise VideoError(
-                f"{name}: a picture of {width} x {height} is over the limit of {self.max_pixels} pixels; {PIXELS.remedy()}"
+                f"{name}: a picture of {width} x {height} is over the limit of {self.max_pixels} pixels; --max-pixels or {PIXELS.remedy()}"
             )
 
 

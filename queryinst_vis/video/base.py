@@ -33,9 +33,8 @@ class Limits:
     def check_size(self, name: object, width: int, height: int) -> None:
         """VideoError: a picture of this size has too many pixels."""
         if width * height > self.max_pixels:
-            raise VideoError(
-                f"{name}: a picture of {width} x {height} is over the limit of {self.max_pixels} pixels; --max-pixels or {PIXELS.remedy()}"
-            )
+            too_large = f"a picture of {width} x {height} is over the limit of {self.max_pixels} pixels"
+            raise VideoError(f"{name}: {too_large}; --max-pixels or {PIXELS.remedy()}")
 
 
 class VideoSource(Protocol):

@@ -245,7 +245,7 @@ def test_pictures_over_the_limit_are_refused(tmp_path: Path):
 def test_the_limit_is_moved_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = write_video(tmp_path / "a.mp4", [two_discs(0)] * 2)
     monkeypatch.setenv("QUERYINST_VIS_MAX_PIXELS", "12287")
-    with pytest.raises(VideoError, match="12287 pixels; QUERYINST_VIS_MAX_PIXELS allows more"):
+    with pytest.raises(VideoError, match="12287 pixels; --max-pixels or QUERYINST_VIS_MAX_PIXELS allows more"):
         open_video(path)
 
 

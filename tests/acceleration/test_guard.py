@@ -278,7 +278,8 @@ def test_memory_of_the_host(found: Instances, image: np.ndarray, tmp_path: Path,
     assert max(held) < 4 * image.nbytes
     assert _most(held, LATE) <= 1.1 * _most(held, EARLY)
     new_tracks = last_id[-1] - last_id[EARLY.stop - 1]
-    assert _most(kept, LATE) <= _most(kept, EARLY) + 20_000 + 2_000 * new_tracks
+    # sqlite3 forgets its cursors by the hundred, so that some thousand bytes come and go
+    assert _most(kept, LATE) <= _most(kept, EARLY) + 100_000 + 2_000 * new_tracks
     assert new_tracks > 20 if world is come_and_go else new_tracks == 0
 
 

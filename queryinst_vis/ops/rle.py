@@ -35,7 +35,15 @@ def encode_window(window: np.ndarray, top: int, left: int, image_hw: tuple[int, 
     if len(starts):  # a run that reaches the bottom goes on at the top of the next column
         split = np.concatenate([[True], starts[1:] != ends[:-1]])
         starts, ends = starts[split], ends[np.concatenate([split[1:], [True]])]
-    edges = np.stack([starts, ends], axis=1).ravel()
+    return encode_runs(np.stack([starts, ends], axis=1).ravel(), image_hw)
+
+
+def encode_runs(edges: np.ndarray, image_hw: tuple[int, int]) -> RLE:
+    """Code of an image of (height, width) = `image_hw` whose runs are known.
+
+    edges: int [2 R], ascending: where each run of set pixels starts and where it has ended, counted down the columns.
+    """
+    height, width = image_hw
     if not len(edges) or edges[-1] != height * width:
         edges = np.append(edges, height * width)
     counts = np.diff(edges, prepend=0)

@@ -9,6 +9,8 @@ from typing import TypedDict
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from queryinst_vis.ops.runs import runs_of_window
+
 
 class RLE(TypedDict):
     """COCO's compressed code: `size` [height, width], `counts` as bytes."""
@@ -22,20 +24,7 @@ def encode_window(window: np.ndarray, top: int, left: int, image_hw: tuple[int, 
 
     window: bool or uint8 [h, w]; its pixel (0, 0) is the image's (top, left), and it must lie inside the image of `image_hw`.
     """
-    height, width = image_hw
-    if top < 0 or left < 0 or top + window.shape[0] > height or left + window.shape[1] > width:
-        raise ValueError(f"a window {window.shape} at row {top}, column {left} leaves the image of {height} x {width}")
-    padded = np.zeros((window.shape[1], window.shape[0] + 2), dtype=np.int8)  # one row per column of the window
-    padded[:, 1:-1] = np.asarray(window, dtype=bool).T
-    steps = np.diff(padded, axis=1)  # +1 where a run starts, -1 one past its end
-    start_columns, start_rows = np.nonzero(steps == 1)
-    end_columns, end_rows = np.nonzero(steps == -1)
-    starts = (left + start_columns) * height + top + start_rows
-    ends = (left + end_columns) * height + top + end_rows
-    if len(starts):  # a run that reaches the bottom goes on at the top of the next column
-        split = np.concatenate([[True], starts[1:] != ends[:-1]])
-        starts, ends = starts[split], ends[np.concatenate([split[1:], [True]])]
-    return encode_runs(np.stack([starts, ends], axis=1).ravel(), image_hw)
+    return encode_runs(runs_of_window(window, top, left, image_hw), image_hw)
 
 
 def encode_runs(edges: np.ndarray, image_hw: tuple[int, int]) -> RLE:
@@ -46,8 +35,9 @@ def encode_runs(edges: np.ndarray, image_hw: tuple[int, int]) -> RLE:
     height, width = image_hw
     if not len(edges) or edges[-1] != height * width:
         edges = np.append(edges, height * width)
-    counts = np.diff(edges, prepend=0)
-    return coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+    counts = edges.astype(np.uint32)
+    counts[1:] = np.diff(counts)
+    return coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
 
 
 def decode(rle: RLE) -> np.ndarray:

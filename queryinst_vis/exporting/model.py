@@ -10,9 +10,8 @@ from torch import Tensor
 
 from queryinst_vis.device import select_device
 from queryinst_vis.exporting.description import FileDescription, FixedSizePreprocess
-from queryinst_vis.exporting.network import Detections
-from queryinst_vis.masks import RoiMasks
 from queryinst_vis.models.base import ImageModel
+from queryinst_vis.models.detections import Detections
 from queryinst_vis.safe_load import CheckpointError, check_file
 from queryinst_vis.structures import ImageBatch, Instances
 
@@ -73,28 +72,11 @@ class ExportedModel(ImageModel):
             image_hw = torch.cat([image_hw, image_hw[:1].expand(missing, -1)])
         found = Detections(*self._network(images, image_hw, torch.tensor(min_score)))
         if missing:
-            found = Detections(*(field[found.image < count] for field in found))
+            found = found.where(found.image < count)
         return found._replace(image=found.image + begin)
 
     def postprocess(self, outputs: Detections, batch: ImageBatch, *, min_score: float = 0.0) -> list[Instances]:
-        found = Detections(*(field[outputs.score >= min_score] for field in outputs))
-        results = []
-        for i, ((height, width), original_hw) in enumerate(zip(batch.sizes, batch.original_sizes, strict=True)):
-            one = Detections(*(field[found.image == i] for field in found))
-            boxes = one.boxes / torch.tensor([width / original_hw[1], height / original_hw[0]]).repeat(2)
-            results.append(
-                Instances(
-                    original_hw,
-                    boxes,
-                    one.score,
-                    one.label,
-                    class_scores=one.class_scores,
-                    masks=RoiMasks(one.masks, boxes, original_hw),
-                    embeds=one.embeds,
-                    query_ids=one.query,
-                )
-            )
-        return results
+        return outputs.where(outputs.score >= min_score).instances(batch)
 
     @torch.inference_mode()
     def predict(self, images: Sequence[np.ndarray], *, min_score: float = 0.0) -> list[Instances]:

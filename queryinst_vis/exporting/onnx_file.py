@@ -10,7 +10,7 @@ from torch.export import ExportedProgram
 
 from queryinst_vis.errors import UserError
 from queryinst_vis.exporting.description import METADATA_KEY, FileDescription
-from queryinst_vis.exporting.network import Detections
+from queryinst_vis.models.detections import Detections
 from queryinst_vis.safe_load import CheckpointError, first_line
 
 INPUTS = ("images", "image_hw", "min_score")

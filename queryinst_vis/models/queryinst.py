@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import batched_nms
 
 from queryinst_vis.errors import UserError
 from queryinst_vis.limits import Count, CountFromZero, Share
-from queryinst_vis.masks import RoiMasks
 from queryinst_vis.models.base import ImageModel, Preprocess
 from queryinst_vis.models.criterion import QueryCriterion, crop_masks, padded_masks, without_crowd
+from queryinst_vis.models.detections import Detections
 from queryinst_vis.models.fpn import FPN
 from queryinst_vis.models.mask_heads import MaskHeads
 from queryinst_vis.models.matching import Match
@@ -26,6 +25,7 @@ from queryinst_vis.models.roi import pool_rois
 from queryinst_vis.models.roi_gather import roi_pooling
 from queryinst_vis.models.track_head import TrackHead, TrackQueries
 from queryinst_vis.ops.boxes import decode_deltas
+from queryinst_vis.ops.nms import nms_mask
 from queryinst_vis.registry import MODELS
 from queryinst_vis.structures import ImageBatch, Instances, Targets
 
@@ -51,13 +51,14 @@ class QueryInstOutputs(NamedTuple):
     pyramid: list[Tensor]
 
 
-class _Picks(NamedTuple):
-    """Detections chosen from a batch, best first within an image: image, query, label int64 [R]; score float [R]."""
+class BestPairs(NamedTuple):
+    """Query x class pairs of a batch, K of each image, best first: query, label int64 [B, K]; score [B, K]; keep: bool [B, K],
+    those that count, the others are there because shapes are known beforehand."""
 
-    image: Tensor
     query: Tensor
     label: Tensor
     score: Tensor
+    keep: Tensor
 
 
 @MODELS.register_module()
@@ -171,58 +172,75 @@ class QueryInst(ImageModel):
     # Inference
 
     def postprocess(self, outputs: QueryInstOutputs, batch: ImageBatch, *, min_score: float = 0.0) -> list[Instances]:
-        state = outputs.state
-        picks = self._pick(state.logits.float().sigmoid(), state.boxes, min_score)
-        probabilities = self._masks_of(picks, outputs)
-        class_scores = state.logits[picks.image, picks.query].float().sigmoid().cpu()
-        boxes = state.boxes[picks.image, picks.query].float().cpu()
-        embeds = self._embeds_of(outputs.pyramid, state, picks.image, picks.query).float().cpu()
-        image, query, label, score = (x.cpu() for x in picks)
-        results = []
-        for i, ((height, width), original_hw) in enumerate(zip(batch.sizes, batch.original_sizes, strict=True)):
-            rows = image == i
-            scale = torch.tensor([width / original_hw[1], height / original_hw[0]]).repeat(2)
-            original_boxes = boxes[rows] / scale
-            results.append(
-                Instances(
-                    original_hw,
-                    original_boxes,
-                    score[rows],
-                    label[rows],
-                    class_scores=class_scores[rows],
-                    masks=RoiMasks(probabilities[rows], original_boxes, original_hw),
-                    embeds=embeds[rows],
-                    query_ids=query[rows],
-                )
-            )
-        return results
+        pairs = self.best_pairs(outputs.state, min_score)
+        image, rank = pairs.keep.nonzero(as_tuple=True)
+        query, label, score = (field[image, rank] for field in pairs[:3])
+        return self.read(outputs, image, query, label, score).cpu().instances(batch)
 
-    def _pick(self, scores: Tensor, boxes: Tensor, min_score: float) -> _Picks:
-        """The best query x class pairs of each image. scores [B, Q, C]; boxes [B, Q, 4]."""
-        num_images, _, num_classes = scores.shape
+    def detect(self, images: Tensor, image_hw: Tensor, min_score: Tensor) -> tuple[Detections, Tensor]:
+        """All that `forward` and `postprocess` do on a device, with shapes that are known beforehand, so that nothing waits for
+        the host: K detections of each image, and which of them count, bool [B * K].
+
+        images, image_hw: as of `forward`; min_score: float [].
+        """
+        outputs = self(images, image_hw)
+        pairs = self.best_pairs(outputs.state, min_score)
+        image = torch.arange(len(images), device=images.device)[:, None].expand_as(pairs.query).flatten()
+        query, label, score, keep = (field.flatten() for field in pairs)
+        return self.read(outputs, image, query, label, score, each_once=False), keep
+
+    def best_pairs(self, state: QueryState, min_score: float | Tensor) -> BestPairs:
+        """The best query x class pairs of each image; those count that score `min_score` and survive NMS."""
+        scores = state.logits.float().sigmoid()
         flat = scores.flatten(1)
         top, pair = flat.topk(min(self.max_detections, flat.shape[1]), dim=1)  # [B, K]
-        query, label = pair // num_classes, pair % num_classes
+        query, label = pair // scores.shape[2], pair % scores.shape[2]
         keep = top >= min_score
         if self.nms_threshold is not None:
-            for i in range(num_images):
-                survivors = torch.zeros_like(keep[i])
-                survivors[batched_nms(boxes[i, query[i]].float(), top[i], label[i], self.nms_threshold)] = True
-                keep[i] &= survivors
-        image = torch.arange(num_images, device=scores.device)[:, None].expand_as(pair)
-        return _Picks(image[keep], query[keep], label[keep], top[keep])
+            boxes = state.boxes.float().gather(1, query[..., None].expand(-1, -1, 4))
+            apart = (boxes.amax((1, 2)) + 1)[:, None] * label  # classes far from each other, as torchvision has it
+            keep = keep & nms_mask(boxes + apart[..., None], self.nms_threshold)
+        return BestPairs(query, label, top, keep)
 
-    def _masks_of(self, picks: _Picks, outputs: QueryInstOutputs) -> Tensor:
-        """Mask probabilities [R, m, m] on the CPU, each of its detection's class. A query picked twice is computed once."""
-        head, state = self.mask_heads[-1], outputs.state
-        num_queries = state.boxes.shape[1]
-        unique, inverse = torch.unique(picks.image * num_queries + picks.query, return_inverse=True)
-        if not len(unique):
-            return torch.zeros((0, head.mask_size, head.mask_size))
-        image, query = unique // num_queries, unique % num_queries
-        roi_features = roi_pooling(outputs.pyramid, self.strides)(state.boxes[image, query], image, head.roi_size)
-        features = self.mask_heads.features(-1, state.mask_embeds[image, query], roi_features)
-        return head.class_logits(features[inverse], picks.label).float().sigmoid().cpu()
+    def read(
+        self, outputs: QueryInstOutputs, image: Tensor, query: Tensor, label: Tensor, score: Tensor, *, each_once: bool = True
+    ) -> Detections:
+        """All that there is to say of R detections; the arguments are fields of Detections.
+
+        each_once: the mask features of a query that was chosen twice are computed once.
+        """
+        state, pyramid = outputs
+        masks = self._masks_of_each(outputs, image, query, label) if each_once else self._masks(outputs, image, query, label)
+        return Detections(
+            image,
+            query,
+            label,
+            score,
+            state.boxes[image, query].float(),
+            state.logits[image, query].float().sigmoid(),
+            self._embeds_of(pyramid, state, image, query).float(),
+            masks,
+        )
+
+    def _masks_of_each(self, outputs: QueryInstOutputs, image: Tensor, query: Tensor, label: Tensor) -> Tensor:
+        """As `_masks`, of no rows, too. A query picked twice is computed once."""
+        head, num_queries = self.mask_heads[-1], outputs.state.boxes.shape[1]
+        if not len(image):
+            return outputs.state.boxes.new_zeros((0, head.mask_size, head.mask_size)).float()
+        unique, inverse = torch.unique(image * num_queries + query, return_inverse=True)
+        features = self._mask_features(outputs, unique // num_queries, unique % num_queries)
+        return head.class_logits(features[inverse], label).float().sigmoid()
+
+    def _masks(self, outputs: QueryInstOutputs, image: Tensor, query: Tensor, label: Tensor) -> Tensor:
+        """Mask probabilities [R, m, m] of some queries, each of a class."""
+        return self.mask_heads[-1].class_logits(self._mask_features(outputs, image, query), label).float().sigmoid()
+
+    def _mask_features(self, outputs: QueryInstOutputs, image: Tensor, query: Tensor) -> Tensor:
+        """What masks are read from, [R, D, m, m]."""
+        state = outputs.state
+        pool = roi_pooling(outputs.pyramid, self.strides)
+        roi_features = pool(state.boxes[image, query], image, self.mask_heads[-1].roi_size)
+        return self.mask_heads.features(-1, state.mask_embeds[image, query], roi_features)
 
     def _embeds_of(self, pyramid: list[Tensor], state: QueryState, image: Tensor, query: Tensor) -> Tensor:
         """Embeddings [R, E] of some queries, by which frames are compared. image, query: int64 [R]."""

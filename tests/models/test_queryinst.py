@@ -9,6 +9,7 @@ import torch
 
 from queryinst_vis.masks import BitMasks
 from queryinst_vis.models import DenseQueries, LearnedQueries, QueryInst, ResNet, ShuffleNetV2, TrackHead
+from queryinst_vis.models.queryinst import QueryState
 from queryinst_vis.structures import Targets
 
 IMAGES = torch.zeros(1, 3, 64, 64)  # for queries that read the backbone's maps alone
@@ -111,10 +112,12 @@ def test_nms_drops_the_weaker_of_two_boxes_of_a_class(model: QueryInst) -> None:
     boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30]]])
     scores = torch.tensor([[[0.9, 0.1], [0.8, 0.7], [0.6, 0.0]]])
     model.nms_threshold = 0.6
-    picks = model._pick(scores, boxes, 0.05)
-    assert list(zip(picks.query.tolist(), picks.label.tolist(), strict=True)) == [(0, 0), (1, 1), (2, 0)]
+    state = QueryState(scores.logit(), boxes, boxes, boxes)
+    pairs = model.best_pairs(state, 0.05)
+    chosen = zip(pairs.query[pairs.keep].tolist(), pairs.label[pairs.keep].tolist(), strict=True)
+    assert list(chosen) == [(0, 0), (1, 1), (2, 0)]
     model.nms_threshold = None
-    assert len(model._pick(scores, boxes, 0.05).query) == 5
+    assert model.best_pairs(state, 0.05).keep.sum() == 5
 
 
 def test_backward_reaches_every_trainable_parameter(model: QueryInst) -> None:

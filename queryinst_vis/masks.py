@@ -1,7 +1,7 @@
 """Masks of N objects of one image, kept as small as they come: nothing becomes dense before someone draws it.
 
 RoiMasks: probabilities inside boxes (QueryInst). BitMasks: dense bitmaps (annotations, and models that give whole-image masks).
-Both answer the same questions; `windows()` is what the others are made from.
+Both answer the same questions: RoiMasks from the runs of their pixels, BitMasks from windows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from queryinst_vis.ops import rle as rle_ops
 from queryinst_vis.ops.boxes import flip_boxes
-from queryinst_vis.ops.paste import paste_window
+from queryinst_vis.ops.paste import paste_runs
+from queryinst_vis.ops.runs import area, tight_box, window_of_runs
 
 
 class Window(NamedTuple):
@@ -85,9 +86,11 @@ class _WindowedMasks:
 
 @dataclass(slots=True, eq=False)
 class _Pasted:
-    """A place for the window of one mask, shared by all masks that hold it."""
+    """A place for what is known of one mask, shared by all masks that hold it. edges: of its runs, see `ops/runs.py`."""
 
+    edges: np.ndarray | None = None
     window: Window | None = None
+    counts: bytes | None = None  # of its code
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +99,7 @@ class RoiMasks(_WindowedMasks):
 
     probabilities: float [N, h, w] in [0, 1]; roi_boxes: float [N, 4] xyxy in pixels of the image, which may leave it. Both
     stay as they are: a mask is pasted once, whoever asks for it, also of those chosen from these. `to` gives some not pasted yet.
+    threshold: the probability from which a pixel is set, above 0.
     """
 
     probabilities: Tensor
@@ -110,6 +114,8 @@ class RoiMasks(_WindowedMasks):
                 f"expected probabilities [N, h, w] and boxes [N, 4], got {tuple(self.probabilities.shape)} "
                 f"and {tuple(self.roi_boxes.shape)}"
             )
+        if not self.threshold > 0:
+            raise ValueError(f"threshold={self.threshold}: must be above 0, the probability outside the boxes")
         self._pasted = [_Pasted() for _ in range(len(self.probabilities))]
 
     def __len__(self) -> int:
@@ -130,12 +136,36 @@ class RoiMasks(_WindowedMasks):
         return RoiMasks(self.probabilities.flip(-1), boxes, self.image_hw, self.threshold)
 
     def windows(self) -> Iterator[Window]:
-        probabilities, boxes = self.probabilities.cpu(), self.roi_boxes.cpu()
-        for pasted, probability, box in zip(self._pasted, probabilities, boxes, strict=True):
+        for pasted, edges in zip(self._pasted, self._edges(), strict=True):
             if pasted.window is None:
-                top, left, bitmap = paste_window(probability, box, self.image_hw, self.threshold)
-                pasted.window = Window(top, left, bitmap.numpy())
+                pasted.window = Window(*window_of_runs(edges, self.image_hw))
             yield pasted.window
+
+    def rles(self) -> list[rle_ops.RLE]:
+        """COCO codes, bit-equal to pycocotools' encoding of the dense masks."""
+        codes = []
+        for pasted, edges in zip(self._pasted, self._edges(), strict=True):
+            if pasted.counts is None:
+                pasted.counts = rle_ops.encode_runs(edges, self.image_hw)["counts"]
+            codes.append(rle_ops.RLE(size=list(self.image_hw), counts=pasted.counts))
+        return codes
+
+    def areas(self) -> Tensor:
+        """int64 [N], pixels."""
+        return torch.tensor([area(edges) for edges in self._edges()], dtype=torch.int64)
+
+    def boxes(self) -> Tensor:
+        """float32 [N, 4] xyxy: the tightest boxes around the pixels that are set; zeros for an empty mask."""
+        return torch.tensor([tight_box(edges, self.image_hw) for edges in self._edges()], dtype=torch.float32).reshape(-1, 4)
+
+    def _edges(self) -> list[np.ndarray]:
+        """The runs of each mask; those not known yet are pasted together."""
+        rows = list({id(pasted): row for row, pasted in enumerate(self._pasted) if pasted.edges is None}.values())
+        if rows:
+            edges = paste_runs(self.probabilities[rows], self.roi_boxes[rows], self.image_hw, self.threshold)
+            for row, found in zip(rows, edges, strict=True):
+                self._pasted[row].edges = found
+        return [pasted.edges for pasted in self._pasted]  # type: ignore[misc]
 
     def bitmaps(self) -> Tensor:
         """bool [N, H, W] on the CPU."""

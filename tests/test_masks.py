@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 from queryinst_vis import masks as masks_module
 from queryinst_vis.masks import BitMasks, RoiMasks
 from queryinst_vis.ops import rle as rle_ops
-from queryinst_vis.ops.paste import paste_window
+from queryinst_vis.ops.paste import paste_runs
 
 
 def paste_whole_image(probability: torch.Tensor, box: torch.Tensor, image_hw: tuple[int, int]) -> np.ndarray:
@@ -119,18 +119,38 @@ def test_wrong_shapes_are_refused(make) -> None:
         make()
 
 
-def test_a_mask_is_pasted_once_whoever_asks(monkeypatch: pytest.MonkeyPatch):
-    calls = []
-    monkeypatch.setattr(masks_module, "paste_window", lambda *args: calls.append(args) or paste_window(*args))
+@pytest.fixture
+def pasted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many masks each call pasted."""
+    calls: list[int] = []
+    monkeypatch.setattr(masks_module, "paste_runs", lambda cells, *rest: calls.append(len(cells)) or paste_runs(cells, *rest))
+    return calls
+
+
+def test_a_mask_is_pasted_once_whoever_asks(pasted: list[int]) -> None:
     masks = RoiMasks(torch.rand(3, 7, 7), torch.tensor([[0.0, 0, 9, 9], [4, 4, 30, 20], [8, 2, 12, 25]]), (30, 40))
     some = masks[torch.tensor([2, 0])]
     expected = some.rles()
-    assert len(calls) == 2
+    assert pasted == [2]
     assert masks[torch.tensor([True, False, True])].rles() == expected[::-1]
     assert masks[[2]].areas().tolist() == [int(rle_ops.decode(expected[0]).sum())]
     assert masks[::2].rles() == expected[::-1]
-    assert len(calls) == 2
+    assert sum(window.bitmap.sum() for window in some.windows()) == some.areas().sum()
+    assert pasted == [2]
     assert masks.rles()[::2] == expected[::-1]
-    assert len(calls) == 3
+    assert pasted == [2, 1]
     assert masks.to("cpu").rles() == masks.rles()
-    assert len(calls) == 6
+    assert pasted == [2, 1, 3]
+
+
+def test_a_mask_that_is_chosen_twice_is_pasted_once(pasted: list[int]) -> None:
+    masks = random_roi_masks(1)[[3, 3, 0, 3]]
+    codes = masks.rles()
+    assert pasted == [2]
+    assert codes[0] == codes[1] == codes[3] == random_roi_masks(1).rles()[3]
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0, float("nan")])
+def test_a_threshold_that_sets_what_is_outside_the_boxes_is_refused(threshold: float) -> None:
+    with pytest.raises(ValueError, match="must be above 0"):
+        RoiMasks(torch.zeros(2, 4, 4), torch.zeros(2, 4), (9, 9), threshold)

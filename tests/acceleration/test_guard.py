@@ -223,13 +223,13 @@ def _most(values: Sequence[int], frames: range) -> int:
 def pasted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One item for each mask that is pasted."""
     calls: list[int] = []
-    paste = masks_module.paste_window
+    paste = masks_module.paste_runs
 
-    def counting(*args: Any) -> Any:
-        calls.append(1)
-        return paste(*args)
+    def counting(probabilities: Tensor, *args: Any) -> Any:
+        calls.extend([1] * len(probabilities))
+        return paste(probabilities, *args)
 
-    monkeypatch.setattr(masks_module, "paste_window", counting)
+    monkeypatch.setattr(masks_module, "paste_runs", counting)
     return calls
 
 
@@ -244,16 +244,16 @@ def test_every_mask_is_pasted_once(found: Instances, image: np.ndarray, tmp_path
 
 
 def test_operators_of_drawing_and_results(found: Instances, image: np.ndarray) -> None:
-    """For each mask what pasting it takes, and little beside."""
+    """However many masks: they are pasted together, and not by torch."""
     instances = replace(stay(found, 0), track_ids=torch.arange(1, len(found) + 1))
     with Counted() as counted:
         draw_instances(image, instances, classes=["object"] * 80, trails=Trails())
         instances.masks.rles()
-    assert counted.num_calls <= 40 * len(found) + 30
+    assert counted.num_calls <= 40
     with Counted() as counted:
         draw_instances(image, instances, classes=["object"] * 80)
         instances.masks.rles()
-    assert counted.num_calls <= 4 * len(found) + 30
+    assert counted.num_calls <= 15
 
 
 @pytest.mark.parametrize("world", WORLDS)

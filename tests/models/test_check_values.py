@@ -206,7 +206,7 @@ def test_mask_targets() -> None:
 def test_pasting() -> None:
     masks = RoiMasks(normal(6, 1, 28, 28).sigmoid(), torch.tensor([[5.3, 7.8, 45.2, 33.1]]), (40, 60))
     (window,) = masks.windows()
-    assert (window.top, window.left, *window.bitmap.shape) == (6, 4, 29, 43)
+    assert (window.top, window.left, *window.bitmap.shape) == (8, 5, 25, 40)
     (bitmap,) = masks.bitmaps()
     assert bitmap.sum() == 490
     assert bitmap[20].nonzero().flatten().tolist() == [7, 8, 9, 10, 15, 16, 18, 19, 20, 23, 24, 25, 31, 35, 36, 37, 39, 40]

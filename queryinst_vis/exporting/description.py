@@ -9,14 +9,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from queryinst_vis.config import construct
 from queryinst_vis.models.base import ModelInfo, Preprocess
-from queryinst_vis.ops.resize import resize_image
 from queryinst_vis.safe_load import CheckpointError, first_line
 from queryinst_vis.structures import ImageBatch
 from queryinst_vis.weights_file import model_info_of
@@ -64,16 +61,8 @@ class FixedSizePreprocess(Preprocess):
         super().__init__(**dataclasses.asdict(preprocess))
         self.input_hw = input_hw
 
-    def __call__(self, images: Sequence[np.ndarray]) -> ImageBatch:
-        """uint8 [H, W, 3] RGB images -> a batch on the CPU."""
-        height, width = self.input_hw
-        fits = [min(height / image.shape[0], width / image.shape[1]) for image in images]
-        sizes = [
-            tuple(max(int(side * fit + 0.5), 1) for side in image.shape[:2]) for image, fit in zip(images, fits, strict=True)
-        ]
-        resized = [resize_image(image, size) for image, size in zip(images, sizes, strict=True)]
-        tensors = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) for image in resized]
-        return self.collate(tensors, original_sizes=[image.shape[:2] for image in images])
+    def size_of(self, image_hw: tuple[int, int]) -> tuple[int, int]:
+        return _fit_in(image_hw, self.input_hw)
 
     def collate(self, images: Sequence[Tensor], *, original_sizes: list[tuple[int, int]] | None = None) -> ImageBatch:
         """uint8 [3, h, w] RGB tensors, already resized -> a normalised batch of the one size."""

@@ -5,6 +5,7 @@ A new model is one file: subclass ImageModel, register it, write `forward`, `pos
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from queryinst_vis.errors import UserError
 from queryinst_vis.limits import Count, Positive, Share
-from queryinst_vis.ops.resize import fit_hw, resize_image
+from queryinst_vis.ops.resize import fit_hw, resize_image, resize_tensor
 from queryinst_vis.registry import MODELS
 from queryinst_vis.structures import ImageBatch, Instances, Targets
 
@@ -54,22 +55,47 @@ class Preprocess:
         """The same with another short side; the long side's limit keeps its ratio."""
         return Preprocess(short, round(short * self.long / self.short), self.mean, self.std, self.divisor)
 
-    def __call__(self, images: Sequence[np.ndarray]) -> ImageBatch:
-        """uint8 [H, W, 3] RGB images -> a batch on the CPU."""
-        resized = [resize_image(image, fit_hw(image.shape[:2], self.short, self.long)) for image in images]
+    def size_of(self, image_hw: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) to which an image is resized."""
+        return fit_hw(image_hw, self.short, self.long)
+
+    def __call__(self, images: Sequence[np.ndarray], device: torch.device | str = "cpu") -> ImageBatch:
+        """uint8 [H, W, 3] RGB images -> a batch on a device; a GPU is given the pixels as they are and does all else itself."""
+        device = torch.device(device)
+        if device.type == "cuda":
+            return self.of_tensors([_uploaded(image, device) for image in images])
+        resized = [resize_image(image, self.size_of(image.shape[:2])) for image in images]
         tensors = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) for image in resized]
-        return self.collate(tensors, original_sizes=[image.shape[:2] for image in images])
+        return self.collate(tensors, original_sizes=[image.shape[:2] for image in images]).to(device)
+
+    def of_tensors(self, images: Sequence[Tensor]) -> ImageBatch:
+        """uint8 [H, W, 3] RGB images -> a batch on the device they are on, with the same numbers as from arrays."""
+        sizes = [(image.shape[0], image.shape[1]) for image in images]
+        resized = [resize_tensor(image, self.size_of(hw)).permute(2, 0, 1) for image, hw in zip(images, sizes, strict=True)]
+        return self.collate(resized, original_sizes=sizes)
 
     def collate(self, images: Sequence[Tensor], *, original_sizes: list[tuple[int, int]] | None = None) -> ImageBatch:
         """uint8 [3, h, w] RGB tensors, already resized -> a normalised, padded batch on their device."""
         sizes = [(image.shape[1], image.shape[2]) for image in images]
         height, width = (-(-max(side) // self.divisor) * self.divisor for side in zip(*sizes, strict=True))
-        mean = torch.tensor(self.mean, device=images[0].device)[:, None, None]
-        std = torch.tensor(self.std, device=images[0].device)[:, None, None]
-        batch = torch.zeros((len(images), 3, height, width), device=images[0].device)
+        device = images[0].device
+        mean, std = _per_channel(tuple(self.mean), device), _per_channel(tuple(self.std), device)
+        batch = torch.zeros((len(images), 3, height, width), device=device)
         for row, image in zip(batch, images, strict=True):
-            row[:, : image.shape[1], : image.shape[2]] = (image.float() - mean) / std
+            pixels = row[:, : image.shape[1], : image.shape[2]]
+            torch.sub(image, mean, out=pixels)
+            pixels.div_(std)
         return ImageBatch(batch, sizes, original_sizes or list(sizes))
+
+
+def _uploaded(image: np.ndarray, device: torch.device) -> Tensor:
+    """On its way to a GPU, by way of memory that the GPU reads itself."""
+    return torch.from_numpy(np.ascontiguousarray(image)).pin_memory().to(device, non_blocking=True)
+
+
+@lru_cache(maxsize=16)
+def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
 
 
 class ImageModel(nn.Module):
@@ -115,5 +141,5 @@ class ImageModel(nn.Module):
         """Instances of each image (uint8 [H, W, 3] RGB), best first, without those scored below `min_score`."""
         if self.training:
             raise RuntimeError("the model is in training mode; call model.eval() before predict()")
-        batch = self.preprocess(images).to(self.device)
+        batch = self.preprocess(images, self.device)
         return self.postprocess(self(batch.tensor, batch.tensor.new_tensor(batch.sizes)), batch, min_score=min_score)

@@ -47,3 +47,12 @@ def test_a_batch_has_the_canvas_of_its_largest_images() -> None:
 def test_another_size_keeps_the_ratio_of_the_limits() -> None:
     smaller = Preprocess(800, 1333).resized(480)
     assert (smaller.short, smaller.long) == (480, 800)
+
+
+@pytest.mark.parametrize("sizes", [[(720, 1280)], [(480, 640), (640, 480)], [(234, 416)]])
+def test_tensors_on_a_device_give_the_same_batch(sizes: list[tuple[int, int]]) -> None:
+    preprocess = Preprocess(234, 416)
+    images = [np.random.RandomState(1).randint(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+    expected, found = preprocess(images), preprocess.of_tensors([torch.from_numpy(image) for image in images])
+    assert torch.equal(found.tensor, expected.tensor)
+    assert (found.sizes, found.original_sizes) == (expected.sizes, expected.original_sizes)

@@ -13,6 +13,7 @@ from queryinst_vis.models.region import Region
 from queryinst_vis.results import KINDS
 from queryinst_vis.video import Limits
 from queryinst_vis.video.codecs import CODECS
+from queryinst_vis.video.hardware import device_names
 from queryinst_vis.video.selection import exact_seconds
 
 
@@ -29,6 +30,7 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--read-timeout", type=above_zero, metavar="S", help="seconds without data until a read fails")
     group.add_argument("--max-pixels", type=positive, metavar="N", help=f"of a picture (default: {Limits().max_pixels})")
     group.add_argument("--allow-playlists", action="store_true", help="accept lists (m3u8, mpd, ffconcat) that open other files")
+    group.add_argument("--hwaccel", metavar="NAME", help=f"decode on a device of this kind if there is one: {_devices()}")
     group = parser.add_argument_group("how to write")
     group.add_argument("--codec", choices=tuple(CODECS), default="h264", help="of the annotated video (default: h264)")
     group.add_argument("--events", action="store_true", help="tell in JSON lines when tracks are born, lost, return and end")
@@ -58,9 +60,13 @@ def job_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def _limits(args: argparse.Namespace) -> Limits | None:
     """None where nothing was said: every kind of source has its own then."""
-    chosen = {name: getattr(args, name) for name in ("read_timeout", "max_pixels", "allow_playlists")}
+    chosen = {name: getattr(args, name) for name in ("read_timeout", "max_pixels", "allow_playlists", "hwaccel")}
     chosen = {name: value for name, value in chosen.items() if value}
     return Limits(**chosen) if chosen else None
+
+
+def _devices() -> str:
+    return ", ".join(device_names()) or "none is known to this build of FFmpeg"
 
 
 def model_facts(args: argparse.Namespace) -> dict[str, Any]:

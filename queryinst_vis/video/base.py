@@ -7,6 +7,9 @@ from typing import Protocol, Self
 from queryinst_vis.errors import UserError
 from queryinst_vis.ops.bounds import PIXELS
 from queryinst_vis.structures import Frame, VideoInfo
+from queryinst_vis.video.hardware import device_names
+
+_FILE_TIMEOUT = 30.0  # seconds
 
 
 class VideoError(UserError):
@@ -17,18 +20,28 @@ class VideoError(UserError):
 class Limits:
     """What reading one video may cost.
 
-    max_pixels: of one stored picture; read_timeout: seconds without any data until a read fails; decode_threads: 0 for as many as
-    the machine has cores; allow_playlists: whether a file may be a list (m3u8, mpd, ffconcat) that opens other files.
+    max_pixels: of one stored picture; read_timeout: seconds without any data until a read fails, None for 30 of a file and 10 of
+    a stream; decode_threads: 0 for as many as the machine has cores; allow_playlists: whether a file may be a list (m3u8, mpd,
+    ffconcat) that opens other files; hwaccel: a device that decodes files and streams, e.g. cuda, None for software.
     """
 
     max_pixels: int = field(default_factory=PIXELS.most)
-    read_timeout: float = 30.0
+    read_timeout: float | None = None
     decode_threads: int = 0
     allow_playlists: bool = False
+    hwaccel: str | None = None
 
     def __post_init__(self) -> None:
-        if self.max_pixels < 1 or not self.read_timeout > 0 or self.decode_threads < 0:
+        if self.max_pixels < 1 or not self.seconds_of_silence > 0 or self.decode_threads < 0:
             raise VideoError(f"limits of reading are at least 1 pixel, some seconds, and 0 threads or more, got {self}")
+        if self.hwaccel is not None and self.hwaccel not in device_names():
+            known = ", ".join(device_names()) or "none, with this build of FFmpeg"
+            raise VideoError(f"no device to decode on is called {self.hwaccel!r}; known: {known}")
+
+    @property
+    def seconds_of_silence(self) -> float:
+        """Of a file, until a read fails."""
+        return _FILE_TIMEOUT if self.read_timeout is None else self.read_timeout
 
     def check_size(self, name: object, width: int, height: int) -> None:
         """VideoError: a picture of this size has too many pixels."""

@@ -11,6 +11,7 @@ from typing import TypedDict
 import av
 
 from queryinst_vis.video.base import Limits, VideoError, reason
+from queryinst_vis.video.hardware import hardware, no_device, tell
 
 _NOT_MEDIA = {"tty"}  # plain text, drawn
 _LISTS = {"concat", "hls", "dash", "webm_dash_manifest", "sdp", "rtsp", "imf"}  # which open other files
@@ -22,13 +23,30 @@ def open_container(path: Path, limits: Limits | None = None) -> "av.container.In
     limits = limits or Limits()
     check_file(path)
     try:
-        return av.open(  # with "file:", a name may begin with a dash or look like a protocol
-            f"file:{path.resolve()}", metadata_errors="replace", timeout=limits.read_timeout, **format_options(limits)
-        )
+        return _opened(path, limits)
     except PermissionError:
         raise VideoError(f"{path}: no permission to read it") from None
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"{path} {why_not_media(error, _head_of(path), limits)}") from None
+
+
+def _opened(path: Path, limits: Limits) -> "av.container.InputContainer":
+    open_with = functools.partial(
+        av.open,
+        f"file:{path.resolve()}",  # with "file:", a name may begin with a dash or look like a protocol
+        metadata_errors="replace",
+        timeout=limits.seconds_of_silence,
+        **format_options(limits),
+    )
+    device = hardware(limits.hwaccel)
+    if device is None or limits.hwaccel is None:
+        return open_with()
+    try:
+        return open_with(hwaccel=device)
+    except (av.FFmpegError, OSError) as error:
+        container = open_with()  # raises if the file is to blame; else the device's memory was full, say
+        tell(f"{path} is decoded in software: {no_device(limits.hwaccel, error)}")
+        return container
 
 
 def check_file(path: Path) -> None:
@@ -72,7 +90,7 @@ def _formats_but(refused: frozenset[str]) -> str:
 def why_not_media(error: Exception, head: bytes, limits: Limits) -> str:
     """What follows a file's name in the message on why it was not opened. head: its first bytes."""
     if isinstance(error, av.ExitError):
-        return f"gave no data for {limits.read_timeout:g} s"
+        return f"gave no data for {limits.seconds_of_silence:g} s"
     if head and _is_text(head):
         return "is not a video file but text, or a list of other files, which --allow-playlists (Limits.allow_playlists) accepts"
     return f"is not a video this can read ({reason(error)})"

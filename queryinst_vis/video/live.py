@@ -10,7 +10,6 @@ from queryinst_vis.video.url import check_url, mask_url
 
 QUEUE_FRAMES = 32
 RECONNECT = Backoff()
-LIMITS = Limits()
 
 
 class LiveSource(LiveFrames):
@@ -29,17 +28,18 @@ class LiveSource(LiveFrames):
         read_timeout: float = 10.0,
         reconnect: Backoff = RECONNECT,
         queue_frames: int = QUEUE_FRAMES,
-        limits: Limits = LIMITS,
+        limits: Limits | None = None,
         options: Mapping[str, str] | None = None,
     ) -> None:
-        """Time-outs in seconds. limits: their `max_pixels` counts here. options: FFmpeg's, such as rtsp_transport=udp. The rest:
-        `LiveFrames`, and its VideoError."""
+        """Time-outs in seconds. limits: their `max_pixels` and `hwaccel` count here. options: FFmpeg's, such as
+        rtsp_transport=udp. The rest: `LiveFrames`, and its VideoError."""
         if min(open_timeout, read_timeout) <= 0:
             raise VideoError(f"time-outs above 0 s expected, got {open_timeout:g} s and {read_timeout:g} s")
         check_url(url)
+        own = limits or Limits()
 
         def connect() -> StreamLink:
-            return StreamLink(url, open_timeout=open_timeout, read_timeout=read_timeout, limits=limits, options=options or {})
+            return StreamLink(url, open_timeout=open_timeout, read_timeout=read_timeout, limits=own, options=options or {})
 
         super().__init__(
             mask_url(url),

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 import av
+from av.codec.hwaccel import HWAccel
 
 from queryinst_vis.structures import VideoInfo
 from queryinst_vis.video.base import Limits, VideoError, reason
+from queryinst_vis.video.hardware import hardware, tell_if_software
 from queryinst_vis.video.upright import orientation_of
 from queryinst_vis.video.url import allowed_protocols, mask_url
 
@@ -25,11 +27,12 @@ class StreamLink:
     """Pictures of one connection. VideoError, without the address: no answer, no picture, or silence for too long."""
 
     def __init__(self, url: str, *, open_timeout: float, read_timeout: float, limits: Limits, options: Mapping[str, str]) -> None:
-        """limits: its `max_pixels`."""
+        """limits: its `max_pixels` and `hwaccel`."""
         self._read_timeout, self._limits = read_timeout, limits
         self.num_undecodable = 0
         guards = {"max_pixels": str(limits.max_pixels), **allowed_protocols()}
-        self._container = _open(url, (open_timeout, read_timeout), {**_DEFAULTS, **options, **guards})
+        device = hardware(limits.hwaccel)
+        self._container = _open(url, (open_timeout, read_timeout), {**_DEFAULTS, **options, **guards}, device)
         try:
             self._start()
         except BaseException:
@@ -51,6 +54,7 @@ class StreamLink:
         first = next(self._decoded, None)
         if first is None:
             raise VideoError("it ended before the first picture")
+        tell_if_software(self._limits.hwaccel, self._stream.codec_context)
         self._decoded = itertools.chain([first], self._decoded)
         self.is_timed = self._container.format.name not in _UNTIMED
         self.orientation = orientation_of(first)
@@ -126,10 +130,12 @@ def time_of(frame: av.VideoFrame) -> Fraction | None:
     return None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
 
 
-def _open(url: str, timeouts: tuple[float, float], options: dict[str, str]) -> "av.container.InputContainer":
+def _open(
+    url: str, timeouts: tuple[float, float], options: dict[str, str], device: HWAccel | None
+) -> "av.container.InputContainer":
     begun = time.monotonic()
     try:
-        return av.open(url, options=options, timeout=timeouts, metadata_errors="replace")
+        return av.open(url, options=options, timeout=timeouts, metadata_errors="replace", hwaccel=device)
     except (av.FFmpegError, OSError, ValueError) as error:
         if time.monotonic() - begun >= timeouts[0]:  # RTSP and others give odd reasons then
             raise VideoError(f"no answer within {timeouts[0]:g} s") from None

@@ -10,6 +10,7 @@ import av
 
 from queryinst_vis.video.base import Limits, VideoError
 from queryinst_vis.video.container import format_options, why_not_media
+from queryinst_vis.video.hardware import hardware
 
 
 class Pipe:
@@ -32,9 +33,9 @@ class Pipe:
 
     def open(self, limits: Limits) -> "av.container.InputContainer":
         """VideoError: no video, or one that cannot be read front to back."""
-        reader = _Reader(self._descriptor, limits.read_timeout)
+        reader = _Reader(self._descriptor, limits.seconds_of_silence)
         try:
-            return av.open(reader, "r", metadata_errors="replace", **format_options(limits))
+            return av.open(reader, "r", metadata_errors="replace", hwaccel=hardware(limits.hwaccel), **format_options(limits))
         except TimeoutError as error:
             raise VideoError(f"{self}: {error}") from None
         except (av.FFmpegError, OSError, ValueError) as error:

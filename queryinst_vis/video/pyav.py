@@ -7,7 +7,9 @@ import itertools
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -18,6 +20,7 @@ from queryinst_vis.structures import Frame, VideoInfo
 from queryinst_vis.video.base import Limits, StoredSource, VideoError
 from queryinst_vis.video.container import file_start, open_container
 from queryinst_vis.video.damage import Damage
+from queryinst_vis.video.hardware import tell_if_software
 from queryinst_vis.video.pipe import Pipe
 from queryinst_vis.video.pixels import to_rgb
 from queryinst_vis.video.selection import Selection
@@ -52,11 +55,8 @@ class PyAVSource(StoredSource):
             raise
 
     def _open(self) -> None:
-        self._container = self._reopen()
+        self._container = self.path.open(self._limits) if isinstance(self.path, Pipe) else open_container(self.path, self._limits)
         self._closed = False
-
-    def _reopen(self) -> "av.container.InputContainer":
-        return self.path.open(self._limits) if isinstance(self.path, Pipe) else open_container(self.path, self._limits)
 
     def _start(self) -> None:
         first = self._sought() or self._first()
@@ -64,6 +64,7 @@ class PyAVSource(StoredSource):
             problems = "; ".join(self._damage.lines())
             advice = self.path.advice if isinstance(self.path, Pipe) else ""
             raise VideoError(f"nothing could be decoded from {self.path}: {problems or 'it holds no pictures'}{advice}")
+        tell_if_software(self._limits.hwaccel, self._stream.codec_context)
         self._orientation = orientation_of(first)
         self._stored_size = (first.width, first.height)
         whole = self._describe(first)
@@ -134,13 +135,14 @@ class PyAVSource(StoredSource):
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         if self._orientation.transpose:
             width, height, aspect = height, width, 1 / aspect
+        in_software = replace(self._limits, hwaccel=None)  # only packets are looked at
         duration = stream.duration * self._tick if stream.duration else None
         if duration is None and container.duration:
             duration = Fraction(container.duration, av.time_base)
         return VideoInfo(
             width=width,
             height=height,
-            fps=average_fps(stream, None if isinstance(self.path, Pipe) else self._reopen),
+            fps=average_fps(stream, None if isinstance(self.path, Pipe) else partial(open_container, self.path, in_software)),
             time_base=self._tick,
             num_frames=stream.frames or None,
             duration=float(duration) if duration is not None else None,

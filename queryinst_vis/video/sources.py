@@ -43,7 +43,8 @@ def open_video(
     tensors, in a list or as they come; or a list of any of these, one after the other.
     start, end: seconds, numbers or "1:30"; frames with start <= time < end, of these every `stride`-th, at most `max_frames`, are
     delivered, numbered from 0, with the times they have in the source. fps: of pictures and arrays, 25 if not given.
-    policy: of what is live: the newest frame and what was missed in between is dropped, or every frame.
+    policy: of what is live: the newest frame and what was missed in between is dropped, or every frame. limits: `Limits`, where
+    a device that decodes is named, too.
     VideoError: one line, when it is no video, nothing in it can be decoded, or nothing of it is wanted.
     """
     selection = Selection.of(start, end, stride, max_frames)
@@ -67,8 +68,8 @@ def _live(text: str, limits: Limits | None, policy: Literal["newest", "every"]) 
     if _is_address(text):
         from queryinst_vis.video.live import LiveSource
 
-        if limits is None:
-            return LiveSource(text, policy=policy)
+        if limits is None or limits.read_timeout is None:
+            return LiveSource(text, policy=policy, limits=limits)
         return LiveSource(text, policy=policy, read_timeout=limits.read_timeout, limits=limits)
     if match := _CAMERA.fullmatch(text):
         from queryinst_vis.video.camera import CameraSource

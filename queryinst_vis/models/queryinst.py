@@ -5,7 +5,7 @@ matched queries; inference runs only the last one, on the detections that are ke
 gives are embeddings made for comparing frames, and it learns from clips.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -21,7 +21,6 @@ from queryinst_vis.models.mask_heads import MaskHeads
 from queryinst_vis.models.matching import Match
 from queryinst_vis.models.queries import InitialQueries
 from queryinst_vis.models.query_stage import QueryStage
-from queryinst_vis.models.roi import pool_rois
 from queryinst_vis.models.roi_gather import roi_pooling
 from queryinst_vis.models.track_head import TrackHead, TrackQueries
 from queryinst_vis.ops.boxes import decode_deltas
@@ -177,17 +176,12 @@ class QueryInst(ImageModel):
         query, label, score = (field[image, rank] for field in pairs[:3])
         return self.read(outputs, image, query, label, score).cpu().instances(batch)
 
-    def detect(self, images: Tensor, image_hw: Tensor, min_score: Tensor) -> tuple[Detections, Tensor]:
-        """All that `forward` and `postprocess` do on a device, with shapes that are known beforehand, so that nothing waits for
-        the host: K detections of each image, and which of them count, bool [B * K].
-
-        images, image_hw: as of `forward`; min_score: float [].
-        """
+    def detect(self, images: Tensor, image_hw: Tensor, min_score: Tensor) -> tuple[Tensor, ...]:
         outputs = self(images, image_hw)
         pairs = self.best_pairs(outputs.state, min_score)
         image = torch.arange(len(images), device=images.device)[:, None].expand_as(pairs.query).flatten()
         query, label, score, keep = (field.flatten() for field in pairs)
-        return self.read(outputs, image, query, label, score, each_once=False), keep
+        return *self.read(outputs, image, query, label, score, each_once=False), keep
 
     def best_pairs(self, state: QueryState, min_score: float | Tensor) -> BestPairs:
         """The best query x class pairs of each image; those count that score `min_score` and survive NMS."""
@@ -290,6 +284,7 @@ class QueryInst(ImageModel):
         canvas_hw = (batch.tensor.shape[-2], batch.tensor.shape[-1])
         objects = without_crowd(targets)
         masks = [padded_masks(t, canvas_hw) for t in objects]
+        pool = roi_pooling(pyramid, self.strides)
         losses = {}
         for index, state in enumerate(states):
             boxes = state.boxes.float()
@@ -297,14 +292,14 @@ class QueryInst(ImageModel):
             stage = self.criterion.class_and_box_losses(state.logits, boxes, matches, objects, targets, image_hw)
             head_index = index - len(self.stages) + len(self.mask_heads)
             if head_index >= 0:
-                stage["loss_mask"] = self._mask_loss(head_index, pyramid, state, matches, objects, masks)
+                stage["loss_mask"] = self._mask_loss(head_index, pool, state, matches, objects, masks)
             losses |= {f"stage{index}.{name}": value for name, value in stage.items()}
         return losses
 
     def _mask_loss(
         self,
         head_index: int,
-        pyramid: list[Tensor],
+        pool: Callable[[Tensor, Tensor, int], Tensor],
         state: QueryState,
         matches: Sequence[Match],
         objects: Sequence[Targets],
@@ -326,7 +321,7 @@ class QueryInst(ImageModel):
             unused = sum(0.0 * tensor.sum() for tensor in (*head.parameters(), state.mask_embeds))
             return unused + self.criterion.mask_loss(state.boxes.new_zeros((0, 1, 1)), state.boxes.new_zeros((0, 1, 1)))
         image, query = torch.cat(image), torch.cat(query)
-        roi_features = pool_rois(pyramid, self.strides, state.boxes[image, query].detach(), image, head.roi_size)
+        roi_features = pool(state.boxes[image, query].detach(), image, head.roi_size)
         features = self.mask_heads.features(head_index, state.mask_embeds[image, query], roi_features)
         return self.criterion.mask_loss(head.class_logits(features, torch.cat(label)), torch.cat(mask_targets))
 

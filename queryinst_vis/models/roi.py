@@ -28,8 +28,9 @@ def pool_rois(pyramid: Sequence[Tensor], strides: Sequence[int], boxes: Tensor, 
     for level, (features, stride) in enumerate(zip(pyramid, strides, strict=True)):
         rows = _rows_of(levels, level)
         if len(rows):
-            aligned = roi_align(features, rois[rows].to(features.dtype), size, 1.0 / stride, sampling_ratio=2, aligned=True)
-            pooled = pooled.index_put((rows,), aligned)
+            dtype = torch.promote_types(features.dtype, rois.dtype)  # boxes are not rounded, in mixed precision either
+            aligned = roi_align(features.to(dtype), rois[rows].to(dtype), size, 1.0 / stride, sampling_ratio=2, aligned=True)
+            pooled = pooled.index_put((rows,), aligned.to(pooled.dtype))
         elif features.requires_grad:
             pooled = pooled + 0.0 * features.sum()
     return pooled

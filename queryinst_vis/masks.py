@@ -17,6 +17,8 @@ from queryinst_vis.ops.boxes import flip_boxes
 from queryinst_vis.ops.paste import paste_runs
 from queryinst_vis.ops.runs import area, tight_box, window_of_runs
 
+MASK_THRESHOLD = 0.5  # the probability from which a pixel is set
+
 
 class Window(NamedTuple):
     """A mask cut to where it can be set: its pixel (0, 0) is the image's (top, left)."""
@@ -105,7 +107,7 @@ class RoiMasks(_WindowedMasks):
     probabilities: Tensor
     roi_boxes: Tensor
     image_hw: tuple[int, int]
-    threshold: float = 0.5
+    threshold: float = MASK_THRESHOLD
     _pasted: list[_Pasted] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -126,6 +128,12 @@ class RoiMasks(_WindowedMasks):
         some = RoiMasks(self.probabilities[index], self.roi_boxes[index], self.image_hw, self.threshold)
         some._pasted = [self._pasted[row] for row in chosen]
         return some
+
+    def with_runs(self, edges: Sequence[np.ndarray]) -> "RoiMasks":
+        """The same, pasted already, by a GPU say: edges of each mask, as `paste_runs` gives them."""
+        same = self.to(self.probabilities.device)
+        same._pasted = [_Pasted(edges=runs) for runs in edges]
+        return same
 
     def to(self, device: torch.device | str) -> "RoiMasks":
         return RoiMasks(self.probabilities.to(device), self.roi_boxes.to(device), self.image_hw, self.threshold)

@@ -1,10 +1,12 @@
 """`accelerate(model)`: a trained model as it runs fastest on its device."""
 
+import copy
 from typing import TypeVar
 
 import torch
 from torch import nn
 
+from queryinst_vis.acceleration.cuda_graphs import GraphedNetwork
 from queryinst_vis.acceleration.graph import can_be_packed, fold_batch_norms, lower_residual_branches, pack_convolutions, traced
 from queryinst_vis.acceleration.onednn import PackedConv2d, PackedLinear
 from queryinst_vis.errors import UserError
@@ -25,21 +27,42 @@ def accelerate(model: _Model, *, precision: str = "fp32") -> _Model:
         raise UserError(f"precision is one of {', '.join(PRECISIONS)}; got '{precision}'")
     model.eval().requires_grad_(False)
     with torch.no_grad():
-        networks = {name: network for name, network in _networks(model).items() if network is not None}
-        for name, network in networks.items():
-            fold_batch_norms(network)
-            model.set_submodule(name, network)
+        networks = _fold(model)
         if precision != "fp32":
             model.lower_precision(PRECISIONS[precision])
             for name, network in networks.items():
                 if name.endswith("backbone"):
                     lower_residual_branches(network, PRECISIONS[precision])
         if model.device.type != "cpu":
-            return model.to(memory_format=torch.channels_last)
+            return _for_gpu(model)
         for network in networks.values():
             pack_convolutions(network)
         _pack_layers(model)
     return model
+
+
+def _for_gpu(model: _Model) -> _Model:
+    """With its layers as they are; CUDA graphs start them."""
+    if model.device.type == "cuda" and type(model).detect is not ImageModel.detect:
+        model.detect_at_once = GraphedNetwork(model.detect)
+    return model.to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def folded(model: _Model) -> _Model:
+    """A copy for inference, with batch norms as part of the convolutions before them; it is of plain layers."""
+    model = copy.deepcopy(model).eval().requires_grad_(False)
+    _fold(model)
+    return model
+
+
+def _fold(model: nn.Module) -> dict[str, torch.fx.GraphModule]:
+    """Replaces the parts that can be followed, in place, and gives them by their names."""
+    networks = {name: network for name, network in _networks(model).items() if network is not None}
+    for name, network in networks.items():
+        fold_batch_norms(network)
+        model.set_submodule(name, network)
+    return networks
 
 
 def _networks(model: nn.Module) -> dict[str, torch.fx.GraphModule | None]:

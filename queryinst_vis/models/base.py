@@ -3,7 +3,7 @@
 A new model is one file: subclass ImageModel, register it, write `forward`, `postprocess` and `loss`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from queryinst_vis.errors import UserError
 from queryinst_vis.limits import Count, Positive, Share
+from queryinst_vis.models.detections import Detections, instances_from_device
 from queryinst_vis.ops.resize import fit_hw, resize_image, resize_tensor
 from queryinst_vis.registry import MODELS
 from queryinst_vis.structures import ImageBatch, Instances, Targets
@@ -102,6 +103,7 @@ class ImageModel(nn.Module):
     """A network that finds the instances of single images. Holds no state of a video."""
 
     architecture: dict[str, Any] | None = None  # the JSON that builds it again; set by config.build()
+    detect_at_once: Callable[..., Sequence[Tensor]] | None = None  # how a GPU runs `detect`; set by accelerate()
 
     def __init__(self, *, preprocess: Preprocess) -> None:
         super().__init__()
@@ -115,6 +117,14 @@ class ImageModel(nn.Module):
 
     def forward(self, images: Tensor, image_hw: Tensor) -> Any:
         """Tensors in, tensors out. images: [B, 3, H, W] normalised and padded; image_hw: float [B, 2], sizes without padding."""
+        raise NotImplementedError
+
+    def detect(self, images: Tensor, image_hw: Tensor, min_score: Tensor) -> Sequence[Tensor]:
+        """What `forward` and `postprocess` do on a device, with shapes that are known beforehand, so that it never waits for the
+        host: the fields of Detections, as many of each image, and which rows count, bool [R]. A model may do without.
+
+        images, image_hw: as of `forward`; min_score: float [].
+        """
         raise NotImplementedError
 
     def postprocess(self, outputs: Any, batch: ImageBatch, *, min_score: float = 0.0) -> list[Instances]:
@@ -142,4 +152,8 @@ class ImageModel(nn.Module):
         if self.training:
             raise RuntimeError("the model is in training mode; call model.eval() before predict()")
         batch = self.preprocess(images, self.device)
-        return self.postprocess(self(batch.tensor, batch.tensor.new_tensor(batch.sizes)), batch, min_score=min_score)
+        image_hw = batch.tensor.new_tensor(batch.sizes)
+        if self.detect_at_once is None:
+            return self.postprocess(self(batch.tensor, image_hw), batch, min_score=min_score)
+        *found, keep = self.detect_at_once(batch.tensor, image_hw, batch.tensor.new_tensor(min_score))
+        return instances_from_device(Detections(*found), keep, batch)

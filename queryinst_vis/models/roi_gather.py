@@ -1,7 +1,7 @@
 """RoIAlign as one weighted gather: every cell of every RoI is a sum of 16 pixels of a table that holds the whole pyramid.
 
 The same numbers as torchvision's operation to rounding. That one reads a channel at a time; here the channels of a pixel lie
-together and are added as a vector (torch's embedding_bag), about twenty times as fast on a CPU. It gives no gradient.
+together and are added as a vector (torch's embedding_bag), about twenty times as fast on a CPU. Its gradient is a gather too.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 from queryinst_vis.models.roi import assign_levels, pool_rois
 
@@ -17,21 +18,24 @@ _SAMPLES = 2  # along each side of a cell
 
 
 def roi_pooling(pyramid: Sequence[Tensor], strides: Sequence[int]) -> Callable[[Tensor, Tensor, int], Tensor]:
-    """What pools boxes [R, 4] xyxy of images [R] to [R, C, size, size]; by a gather on a CPU where no gradient is wanted."""
-    if torch.compiler.is_exporting():
-        return GatherPooling(pyramid, strides)
-    if pyramid[0].device.type == "cpu" and not torch.is_grad_enabled():
+    """What pools boxes [R, 4] xyxy of images [R] to [R, C, size, size]; by a gather on a CPU."""
+    if torch.compiler.is_exporting() or pyramid[0].device.type == "cpu":
         return GatherPooling(pyramid, strides)
     return partial(pool_rois, pyramid, strides)
 
 
 class GatherPooling:
-    """Pools boxes from a pyramid [B, C, h, w] x levels, which is laid out anew once."""
+    """Pools boxes from a pyramid [B, C, h, w] x levels, which is laid out anew once.
+
+    Every level takes part in the gradient, as with `pool_rois`; boxes have none. With a gradient, sums are in single precision.
+    """
 
     def __init__(self, pyramid: Sequence[Tensor], strides: Sequence[int]) -> None:
         channels = pyramid[0].shape[1]
         self._table = torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in pyramid])  # [B*h*w + ..., C]
-        device = self._table.device
+        self._dtype, device = self._table.dtype, self._table.device
+        if self._has_gradient():
+            self._table = self._table.to(torch.promote_types(self._dtype, torch.float32))
         self._scales = torch.tensor([1.0 / stride for stride in strides], device=device)
         sides = [torch.full((), side, device=device) for level in pyramid for side in level.shape[-2:]]  # graphs keep them open
         self._hw = torch.stack(sides).view(-1, 2)  # [L, 2]
@@ -49,8 +53,14 @@ class GatherPooling:
         index = (begin[:, None] + rows.flatten(1) * hw[:, 1:]).view_as(rows)[:, :, None, :, None] + columns[:, None, :, None]
         weights = row_weights[:, :, None, :, None] * column_weights[:, None, :, None]  # [R, size, size, 4, 4], as index
         bags = index.reshape(-1, (2 * _SAMPLES) ** 2), weights.reshape(-1, (2 * _SAMPLES) ** 2).to(self._table.dtype)
-        pooled = _weighted_sums(self._table, *bags)
+        if self._has_gradient():
+            pooled = _SumsWithGradient.apply(self._table, *bags).to(self._dtype)
+        else:
+            pooled = _weighted_sums(self._table, *bags)
         return pooled.view(boxes.shape[0], size, size, self._table.shape[1]).permute(0, 3, 1, 2)
+
+    def _has_gradient(self) -> bool:
+        return self._table.requires_grad and torch.is_grad_enabled()
 
 
 def _weighted_sums(table: Tensor, index: Tensor, weights: Tensor) -> Tensor:
@@ -58,6 +68,28 @@ def _weighted_sums(table: Tensor, index: Tensor, weights: Tensor) -> Tensor:
     if torch.compiler.is_exporting():  # few formats have an embedding bag
         return (weights[:, None] @ table[index]).squeeze(1)
     return F.embedding_bag(index, table, per_sample_weights=weights, mode="sum")
+
+
+class _SumsWithGradient(torch.autograd.Function):
+    """`_weighted_sums` with a gradient for the table, by the same operation: a row's is a sum over the bags that read it.
+
+    Weights get none: boxes are detached from stage to stage, and torchvision's RoIAlign gives them none either.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, table: Tensor, index: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(index, weights)
+        ctx.num_rows = len(table)  # type: ignore[attr-defined]
+        return _weighted_sums(table, index, weights)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        index, weights = ctx.saved_tensors  # type: ignore[attr-defined]
+        rows, reads = index.flatten().sort()
+        begins = torch.searchsorted(rows, torch.arange(ctx.num_rows, device=rows.device))  # type: ignore[attr-defined]
+        bags = reads // index.shape[1]
+        return F.embedding_bag(bags, gradient, begins, per_sample_weights=weights.flatten()[reads], mode="sum"), None, None
 
 
 def _axis(low: Tensor, high: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,9 @@ ALLOWED = {
     "visualization": {"structures", "masks", "ops"},
     "pipeline": {"structures", "models", "trackers"},
     "acceleration": {"models"},
-    "exporting": {"structures", "masks", "ops", "models", "config", "device", "outputs", "safe_load", "weights_file"},
+    "exporting": (
+        {"structures", "masks", "ops", "models", "acceleration", "config", "device", "outputs", "safe_load", "weights_file"}
+    ),
     "jobs": (
         {"structures", "models", "trackers", "video", "visualization", "results", "pipeline", "outputs", "tracks", "safe_load"}
         | {"submission", "__version__"}  # claims of work shared by processes; what wrote a checkpoint

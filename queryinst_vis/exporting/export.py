@@ -10,10 +10,12 @@ from typing import Literal
 import torch
 from torch.export import Dim, ExportedProgram, export
 
+from queryinst_vis.acceleration.accelerate import folded
 from queryinst_vis.errors import UserError
 from queryinst_vis.exporting.description import FileDescription
 from queryinst_vis.exporting.network import DetectionNetwork
 from queryinst_vis.models.base import ImageModel
+from queryinst_vis.models.mask_heads import MaskHeads
 from queryinst_vis.models.queryinst import QueryInst
 from queryinst_vis.outputs import part_of
 from queryinst_vis.safe_load import first_line
@@ -69,9 +71,17 @@ def exported_program(model: QueryInst, description: FileDescription) -> Exported
     hw_dims = dict(image_dims)
     if description.input_hw is None:
         image_dims |= {2: divisor * Dim("rows", min=_LEAST, max=_MOST), 3: divisor * Dim("columns", min=_LEAST, max=_MOST)}
-    network = DetectionNetwork(model).eval()
+    network = DetectionNetwork(_for_inference(model)).eval()
     inputs = (images, image_hw, torch.tensor(0.0))
     return export(network, inputs, dynamic_shapes=(image_dims or None, hw_dims or None, None), strict=False)
+
+
+def _for_inference(model: QueryInst) -> QueryInst:
+    """A copy without what no detection needs: batch norms, and mask heads that are there to learn."""
+    model = folded(model)
+    if not model.mask_heads.has_flow:
+        model.mask_heads = MaskHeads([model.mask_heads[-1]])  # type: ignore[list-item]
+    return model
 
 
 def _write_onnx(program: ExportedProgram, description: FileDescription, path: Path) -> None:

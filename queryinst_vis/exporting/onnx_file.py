@@ -31,7 +31,10 @@ def write_onnx(program: ExportedProgram, description: FileDescription, path: Pat
         input_names=list(INPUTS),
         output_names=list(Detections._fields),
         opset_version=_OPSET,
-        custom_translation_table={torch.ops.queryinst_vis.nms_mask.default: _nms_mask_in(opset20)},
+        custom_translation_table={
+            torch.ops.queryinst_vis.nms_mask.default: _nms_mask_in(opset20),
+            torch.ops.aten.embedding_bag.padding_idx: _embedding_bag_in(opset20),
+        },
         verbose=False,
     )
     model = converted.model_proto  # type: ignore[union-attr]
@@ -55,6 +58,28 @@ def _nms_mask_in(op: Any) -> Any:
         return op.Cast(op.ScatterND(op.ConstantOfShape(op.Shape(boxes, start=0, end=2)), places, ones), to=9)
 
     return nms_mask
+
+
+def _embedding_bag_in(op: Any) -> Any:
+    """Weighted sums of rows, as many in one bag as in the other; torch's own translation loops over the bags."""
+
+    def embedding_bag(
+        weight: Any,
+        indices: Any,
+        offsets: Any,
+        scale_grad_by_freq: bool,
+        mode: int,
+        sparse: bool,
+        per_sample_weights: Any,
+        include_last_offset: bool,
+        padding_idx: int | None,
+    ) -> tuple[Any, ...]:
+        num_bags = op.Shape(offsets)
+        rows = op.Gather(weight, op.Reshape(indices, op.Concat(num_bags, op.Constant(value_ints=[-1]), axis=0)))  # [N, k, C]
+        shares = op.Reshape(per_sample_weights, op.Concat(num_bags, op.Constant(value_ints=[1, -1]), axis=0))  # [N, 1, k]
+        return op.Squeeze(op.MatMul(shares, rows), op.Constant(value_ints=[1])), offsets, offsets, offsets  # read by nobody
+
+    return embedding_bag
 
 
 class OnnxNetwork:

@@ -19,7 +19,7 @@ _SAMPLES = 2  # along each side of a cell
 
 def roi_pooling(pyramid: Sequence[Tensor], strides: Sequence[int]) -> Callable[[Tensor, Tensor, int], Tensor]:
     """What pools boxes [R, 4] xyxy of images [R] to [R, C, size, size]; by a gather on a CPU."""
-    if torch.compiler.is_exporting() or pyramid[0].device.type == "cpu":
+    if pyramid[0].device.type == "cpu":
         return GatherPooling(pyramid, strides)
     return partial(pool_rois, pyramid, strides)
 
@@ -65,8 +65,6 @@ class GatherPooling:
 
 def _weighted_sums(table: Tensor, index: Tensor, weights: Tensor) -> Tensor:
     """[N, C], rows of a table [M, C] by index [N, k], weighted by [N, k] and added."""
-    if torch.compiler.is_exporting():  # few formats have an embedding bag
-        return (weights[:, None] @ table[index]).squeeze(1)
     return F.embedding_bag(index, table, per_sample_weights=weights, mode="sum")
 
 

@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 
 
-def medians(functions: dict[str, Callable[[], object]], *, repeat: int, warmup: int = 2) -> dict[str, float]:
+def medians(
+    functions: dict[str, Callable[[], object]], *, repeat: int, warmup: int = 2, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median seconds of each."""
     for _ in range(warmup):
         for function in functions.values():
@@ -13,9 +15,9 @@ def medians(functions: dict[str, Callable[[], object]], *, repeat: int, warmup: 
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(repeat):
         for name, function in functions.items():
-            begun = time.perf_counter()
+            begun = clock()
             function()
-            seconds[name].append(time.perf_counter() - begun)
+            seconds[name].append(clock() - begun)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 

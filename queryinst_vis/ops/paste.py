@@ -90,10 +90,10 @@ def _across(cells: np.ndarray, corners: np.ndarray, owner: np.ndarray, x: np.nda
 
 
 def _crossings(values: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where lines through values [C, P], which begin and end below the threshold, cross it: columns, int64, and places in them."""
+    """Where lines through values [C, P], which begin and end below the threshold, cross it: columns, and the places in them."""
     line = values.ravel()
     is_set = line >= threshold
     before = np.flatnonzero(is_set[1:] != is_set[:-1])
     low, high = line[before].astype(np.float64), line[before + 1].astype(np.float64)
     columns, places = np.divmod(before, values.shape[1])
-    return columns, places + np.nan_to_num((threshold - low) / (high - low))
+    return columns, places + np.fmax((threshold - low) / (high - low), 0)  # nan, of numbers that are no probabilities, is 0

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from queryinst_vis.masks import RoiMasks
 from queryinst_vis.ops.boxes import box_iou
 from queryinst_vis.structures import Instances
 
@@ -59,6 +60,8 @@ def find_duplicates(instances: Instances, max_iou: float, *, protected: Tensor, 
         near &= instances.labels[:, None] == instances.labels
     order = torch.argsort(instances.scores + 2.0 * protected, stable=True, descending=True)
     order = order[near[order].sum(1) > 1]  # the others overlap nobody but themselves
+    if isinstance(instances.masks, RoiMasks):
+        instances.masks[order].paste()
     for position, row in enumerate(order):
         rivals = order[position + 1 :]
         rivals = rivals[near[row, rivals] & ~duplicate[rivals] & ~protected[rivals]]

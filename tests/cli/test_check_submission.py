@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import error_line, exit_code
 from tiny_submission import VIDEOS, entry, second_entry, write_zip
-
-from queryinst_vis.cli.main import main
 
 
 @pytest.fixture
@@ -16,7 +15,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def check(folder: Path, *more: str) -> int:
-    return main(["check-submission", str(folder / "out.zip"), "--videos", str(folder / "valid.json"), *more])
+    return exit_code(["check-submission", str(folder / "out.zip"), "--videos", str(folder / "valid.json"), *more])
 
 
 def test_what_is_fine(folder: Path, capsys: pytest.CaptureFixture[str]):
@@ -70,10 +69,5 @@ def test_errors_are_merged(folder: Path, capsys: pytest.CaptureFixture[str]):
 
 @pytest.mark.parametrize("more", [[], ["--videos", "nowhere.json"], ["--examples", "-1"]])
 def test_nothing_to_check_is_one_line(folder: Path, more: list[str], capsys: pytest.CaptureFixture[str]):
-    try:
-        code = check(folder, *more)
-    except SystemExit as stopped:
-        code = stopped.code
-    assert code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: ")
+    assert check(folder, *more) == 2
+    assert error_line(capsys)

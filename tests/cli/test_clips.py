@@ -3,17 +3,11 @@
 import json
 
 import pytest
-from blobs import BlobModel, two_discs, write_video
+from blobs import two_discs, write_video
 
 from queryinst_vis.cli.main import main
 
-
-@pytest.fixture(autouse=True)
-def model(monkeypatch):
-    """Instead of weights."""
-    model = BlobModel().eval()
-    monkeypatch.setattr("queryinst_vis.cli.model_options.load_model", lambda *args, **options: model)
-    return model
+pytestmark = pytest.mark.usefixtures("model")
 
 
 @pytest.fixture

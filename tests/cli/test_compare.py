@@ -4,7 +4,7 @@ import json
 
 import cv2
 import pytest
-from blobs import CLASSES, BlobModel, two_discs
+from blobs import CLASSES, two_discs
 from pycocotools import mask as coco_mask
 
 from queryinst_vis.cli.main import main
@@ -16,12 +16,7 @@ LENGTH = 12
 COUNTS = ("IDSW", "Frag")
 
 
-@pytest.fixture(autouse=True)
-def model(monkeypatch):
-    """Instead of weights."""
-    model = BlobModel().eval()
-    monkeypatch.setattr("queryinst_vis.cli.model_options.load_model", lambda *args, **options: model)
-    return model
+pytestmark = pytest.mark.usefixtures("model")
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import error_line, exit_code
 from found_objects import CLASSES, frame, instances, write
-
-from queryinst_vis.cli.main import main
 
 
 def run(*arguments: object) -> int:
-    return main(["convert-tracks", *map(str, arguments)])
+    return exit_code(["convert-tracks", *map(str, arguments)])
 
 
 @pytest.fixture
@@ -100,14 +99,8 @@ def test_mistakes_are_one_line(
     Path("a.mot").write_text("1,1,0,0,4,4,1,-1,-1,-1\n")
     Path("a.json.part").write_bytes(tracks.read_bytes())
     before = tracks.read_bytes()
-    try:
-        code = run(*arguments)
-    except SystemExit as stopped:
-        code = stopped.code
-    assert code == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
+    assert run(*arguments) == 2
+    assert message in error_line(capsys)
     assert tracks.read_bytes() == before == Path("a.json.part").read_bytes()
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import cv2
 import pytest
 import torch
+from command_line import exit_code
 
 from queryinst_vis import __version__
 from queryinst_vis.cli import main as main_module
@@ -12,33 +13,26 @@ from queryinst_vis.cli.main import COMMANDS, main
 from queryinst_vis.errors import UserError
 
 
-def run(arguments: list[str]) -> int:
-    try:
-        return main(arguments)
-    except SystemExit as stopped:
-        return stopped.code
-
-
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]):
-    assert run(["--help"]) == 0
+    assert exit_code(["--help"]) == 0
     printed = capsys.readouterr().out
     assert all(command in printed for command in COMMANDS)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]):
-    assert run(["--version"]) == 0
+    assert exit_code(["--version"]) == 0
     assert capsys.readouterr().out.strip() == __version__
 
 
 @pytest.mark.parametrize("command", ["track", "segment"])
 def test_help_of_a_command(command: str, capsys: pytest.CaptureFixture[str]):
-    assert run([command, "--help"]) == 0
+    assert exit_code([command, "--help"]) == 0
     assert f"queryinst-vis {command}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [[], ["trak"], ["--nonsense"]])
 def test_no_such_command_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]):
-    assert run(arguments) == 2
+    assert exit_code(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
 
@@ -47,7 +41,7 @@ def test_no_such_command_is_one_line(arguments: list[str], capsys: pytest.Captur
     ("command", "needed"), [("test", "config, weights"), ("train", "config"), ("browse", "config"), ("synthesize", "OUT")]
 )
 def test_settings_are_not_among_what_is_missing(command: str, needed: str, capsys: pytest.CaptureFixture[str]):
-    assert run([command]) == 2
+    assert exit_code([command]) == 2
     assert (
         capsys.readouterr().err == f"error: the following arguments are required: {needed} (see queryinst-vis {command} --help)\n"
     )

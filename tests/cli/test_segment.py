@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from blobs import RED, BlobModel, disc_image, two_discs
+from command_line import load_instead, names
 from pycocotools.coco import COCO
 
 from queryinst_vis.cli.main import main
@@ -16,13 +17,9 @@ from queryinst_vis.video.images import read_image, write_image
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, and a model without weights."""
-    monkeypatch.setattr("queryinst_vis.cli.model_options.load_model", lambda *args, **options: BlobModel().eval())
+    load_instead(monkeypatch, BlobModel().eval())
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_one_picture(here: Path, capsys: pytest.CaptureFixture[str]):

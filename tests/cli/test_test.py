@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from command_line import error_line, exit_code
 from pycocotools.coco import COCO
 
 from queryinst_vis.checkpoint import save_weights
-from queryinst_vis.cli.main import main
 from queryinst_vis.config import build, load_config
 from queryinst_vis.data.classes import COCO as COCO_CLASSES
 from queryinst_vis.evaluation.coco import CocoMetric
@@ -43,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> int:
-    return main(["test", CONFIG, "weights.safetensors", "data_root=.", "num_workers=0", "--device", "cpu", *arguments])
+    return exit_code(["test", CONFIG, "weights.safetensors", "data_root=.", "num_workers=0", "--device", "cpu", *arguments])
 
 
 def test_images_without_annotations_for_the_server(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,10 +120,5 @@ def test_augmentation(folder: Path, views: list[str], capsys: pytest.CaptureFixt
     ],
 )
 def test_mistakes_are_one_line(folder: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        code = run(*options)
-    except SystemExit as stopped:
-        code = stopped.code
-    assert code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert message in line
+    assert run(*options) == 2
+    assert message in error_line(capsys)

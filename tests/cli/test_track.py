@@ -13,41 +13,18 @@ import av
 import numpy as np
 import pytest
 from blobs import BlobModel, disc_image, two_discs, write_video
+from command_line import error_line, names, refusal
 from pycocotools import mask as coco_mask
 
 from queryinst_vis.cli.main import main
 from queryinst_vis.video import open_video
 
-
-@pytest.fixture(autouse=True)
-def model(monkeypatch: pytest.MonkeyPatch) -> BlobModel:
-    """Instead of weights."""
-    model = BlobModel().eval()
-    monkeypatch.setattr("queryinst_vis.cli.model_options.load_model", lambda *args, **options: model)
-    return model
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("model")
 
 
 @pytest.fixture
 def clip(here: Path) -> Path:
     return write_video(here / "clip.mp4", [two_discs(index) for index in range(12)], sound="aac")
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def error_of(capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line on stderr."""
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: ")
-    return line
 
 
 def test_video_and_json(clip: Path, here: Path, capsys: pytest.CaptureFixture[str]):
@@ -105,7 +82,7 @@ def test_classes(clip: Path, here: Path):
 def test_existing_output_is_refused_before_any_work(clip: Path, here: Path, model: BlobModel, capsys: pytest.CaptureFixture[str]):
     (here / "clip_tracked.mp4").write_bytes(b"precious")
     assert main(["track", "clip.mp4"]) == 2
-    assert "--overwrite" in error_of(capsys)
+    assert "--overwrite" in error_line(capsys)
     assert model.images_seen == 0
     assert (here / "clip_tracked.mp4").read_bytes() == b"precious"
     assert main(["track", "clip.mp4", "--overwrite"]) == 0
@@ -131,12 +108,7 @@ def test_existing_output_is_refused_before_any_work(clip: Path, here: Path, mode
     ],
 )
 def test_mistakes_are_one_line(clip: Path, here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str):
-    try:
-        code = main(["track", *arguments])
-    except SystemExit as stopped:  # argparse
-        code = stopped.code
-    assert code == 2
-    assert expected in error_of(capsys)
+    assert expected in refusal(["track", *arguments], capsys)
     assert names(here) == ["clip.mp4"]
 
 

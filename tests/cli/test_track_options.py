@@ -8,36 +8,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from blobs import BlobModel, two_discs, write_video
+from blobs import two_discs, write_video
+from command_line import load_instead, names, refusal
 from ending_jobs import Ending, in_process
 
 from queryinst_vis.cli import track
 from queryinst_vis.cli.main import main
 from queryinst_vis.video import open_video
 
-
-@pytest.fixture(autouse=True)
-def model(monkeypatch: pytest.MonkeyPatch) -> BlobModel:
-    """Instead of weights."""
-    model = BlobModel().eval()
-    monkeypatch.setattr("queryinst_vis.cli.model_options.load_model", lambda *args, **options: model)
-    return model
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("model")
 
 
 @pytest.fixture
 def clip(here: Path) -> Path:
     return write_video(here / "clip.mp4", [two_discs(index) for index in range(50)], sound="aac")
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_stretch_of_a_video(clip: Path, here: Path):
@@ -138,13 +122,7 @@ def test_names_with_line_breaks_and_terminal_codes_stay_on_a_line(clip: Path, he
     ],
 )
 def test_mistakes_are_one_line(clip: Path, here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str):
-    try:
-        code = main(["track", "clip.mp4", *arguments])
-    except SystemExit as stopped:  # argparse
-        code = stopped.code
-    (line,) = capsys.readouterr().err.splitlines()
-    assert code == 2
-    assert expected in line
+    assert expected in refusal(["track", "clip.mp4", *arguments], capsys)
     assert names(here) == ["clip.mp4"]
 
 
@@ -153,8 +131,7 @@ def test_mistakes_are_one_line(clip: Path, here: Path, capsys: pytest.CaptureFix
 def test_signal_at_any_frame_and_going_on(
     clip: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, code: int, at: int
 ):
-    ending = Ending(at, getattr(signal, name)).eval()
-    monkeypatch.setattr("queryinst_vis.cli.model_options.load_model", lambda *args, **options: ending)
+    load_instead(monkeypatch, Ending(at, getattr(signal, name)).eval())
     arguments = ["track", "clip.mp4", "--json", "out.json", "--resume"]
     assert main(arguments) == code
     assert f"stopped after {at + 1} frames; the same command goes on from there" in capsys.readouterr().err
@@ -168,8 +145,7 @@ def killed(folder: str) -> None:
     """The command with a model that kills the process in its middle."""
     os.chdir(folder)
     with pytest.MonkeyPatch.context() as patch:
-        ending = Ending(30, signal.SIGKILL).eval()
-        patch.setattr("queryinst_vis.cli.model_options.load_model", lambda *args, **options: ending)
+        load_instead(patch, Ending(30, signal.SIGKILL).eval())
         main(["track", "clip.mp4", "--json", "out.json", "--resume", "--segment-seconds", "0.5"])
 
 

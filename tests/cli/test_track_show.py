@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from blobs import BlobModel, two_discs, write_video
+from command_line import load_instead
 from live_servers import StreamServer
 
 from queryinst_vis.cli.main import main
@@ -21,7 +22,7 @@ NUM_FRAMES = 12
 def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """In the current folder, otherwise empty."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("queryinst_vis.cli.model_options.load_model", lambda *args, **options: BlobModel().eval())
+    load_instead(monkeypatch, BlobModel().eval())
     return write_video(tmp_path / "clip.mp4", [two_discs(index) for index in range(NUM_FRAMES)])
 
 

@@ -5,9 +5,9 @@ import json
 import cv2
 import numpy as np
 import pytest
+from command_line import error_line, exit_code
 from ytvis_files import compressed, polygon, runs, ytvis_content
 
-from queryinst_vis.cli.main import main
 from queryinst_vis.data.json_tables import DatasetError
 from queryinst_vis.data.mots import frame_numbers, mots_to_ytvis, ytvis_to_mots
 from queryinst_vis.data.mots_text import num_overlapping, parse_mots
@@ -49,7 +49,7 @@ def folder(tmp_path):
 
 
 def _convert(*arguments):
-    return main(["convert-mots", *map(str, arguments)])
+    return exit_code(["convert-mots", *map(str, arguments)])
 
 
 @pytest.mark.parametrize("with_images", [False, True])
@@ -208,11 +208,5 @@ def test_two_videos_of_one_name():
 def test_mistakes_are_one_line(folder, monkeypatch, capsys, prepare, arguments, message):
     monkeypatch.chdir(folder)
     prepare(folder)
-    try:
-        code = _convert(*arguments)
-    except SystemExit as end:
-        code = end.code
-    assert code == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
+    assert _convert(*arguments) == 2
+    assert message in error_line(capsys)

@@ -7,13 +7,13 @@ from pathlib import Path
 from unittest import mock
 
 from blobs import BlobModel
+from command_line import exit_code
 from fuzz.inputs import HW
 from fuzz.mutations import mutate, mutate_json, mutate_safetensors
 from fuzz.target import Target
 from torch import nn
 
 from queryinst_vis import checkpoint
-from queryinst_vis.cli import main as command_line
 from queryinst_vis.cli import model_options
 from queryinst_vis.data.cityscapes_ids import draw_instance_ids, read_instance_ids
 from queryinst_vis.data.coco import CocoDataset
@@ -41,10 +41,7 @@ def _video(path: Path) -> None:
 def _command(*arguments: str) -> int:
     """A command line ends with an exit code, never with an exception."""
     with mock.patch.object(model_options, "load_model", return_value=BlobModel().eval()):
-        try:
-            code = command_line.main(arguments)
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 2
+        code = exit_code(arguments)
     assert code in _FINE, code
     return code
 

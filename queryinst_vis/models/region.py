@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from queryinst_vis.errors import UserError
 from queryinst_vis.masks import BitMasks, Masks, RoiMasks
 from queryinst_vis.models.base import ImageModel
-from queryinst_vis.structures import ImageBatch, Instances
+from queryinst_vis.models.wrapper import ModelWrapper
+from queryinst_vis.structures import Instances
 
 Region = tuple[int, int, int, int]  # left, top, width, height in pixels
 
@@ -27,22 +26,12 @@ def region_inside(region: Region, *, width: int, height: int) -> Region:
     return left, top, right - left, bottom - top
 
 
-class RegionOfInterest(ImageModel):
+class RegionOfInterest(ModelWrapper):
     """An image model whose `predict` looks at a region, inside of each image; all else is the model's own."""
 
     def __init__(self, model: ImageModel, region: Region) -> None:
-        super().__init__(preprocess=model.preprocess)
-        self.model, self.info, self.architecture = model, model.info, model.architecture
+        super().__init__(model)
         self.region = region
-        self.train(model.training)
-
-    def forward(self, images: Tensor, image_hw: Tensor) -> Any:
-        """The model's."""
-        return self.model(images, image_hw)
-
-    def postprocess(self, outputs: Any, batch: ImageBatch, *, min_score: float = 0.0) -> list[Instances]:
-        """The model's, in pixels of the region."""
-        return self.model.postprocess(outputs, batch, min_score=min_score)
 
     @torch.inference_mode()
     def predict(self, images: Sequence[np.ndarray], *, min_score: float = 0.0) -> list[Instances]:

@@ -7,20 +7,19 @@ detections with their masks, and class-aware suppression of boxes chooses among 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torchvision.ops import batched_nms
 
 from queryinst_vis.models.base import ImageModel, Preprocess
-from queryinst_vis.structures import ImageBatch, Instances
+from queryinst_vis.models.wrapper import ModelWrapper
+from queryinst_vis.structures import Instances
 
 _MAX_DETECTIONS = 100  # of a model that does not say
 
 
-class TestTimeAugmentation(ImageModel):
+class TestTimeAugmentation(ModelWrapper):
     """An image model whose `predict` looks at each image several times; all else is the model's own.
 
     shorts: short sides in pixels at which to look, none for the model's own; flip: look at each of them mirrored too.
@@ -39,8 +38,7 @@ class TestTimeAugmentation(ImageModel):
         nms_threshold: float = 0.7,
         max_detections: int | None = None,
     ) -> None:
-        super().__init__(preprocess=model.preprocess)
-        self.model, self.info, self.architecture = model, model.info, model.architecture
+        super().__init__(model)
         self.flip, self.nms_threshold = flip, nms_threshold
         self.preprocesses = [model.preprocess.resized(short) for short in shorts] or [model.preprocess]
         self.max_detections = max_detections or getattr(model, "max_detections", _MAX_DETECTIONS)
@@ -49,14 +47,6 @@ class TestTimeAugmentation(ImageModel):
     def num_views(self) -> int:
         """How often each image is looked at."""
         return len(self.preprocesses) * (2 if self.flip else 1)
-
-    def forward(self, images: Tensor, image_hw: Tensor) -> Any:
-        """The model's, of one view."""
-        return self.model(images, image_hw)
-
-    def postprocess(self, outputs: Any, batch: ImageBatch, *, min_score: float = 0.0) -> list[Instances]:
-        """The model's, of one view."""
-        return self.model.postprocess(outputs, batch, min_score=min_score)
 
     @torch.inference_mode()
     def predict(self, images: Sequence[np.ndarray], *, min_score: float = 0.0) -> list[Instances]:

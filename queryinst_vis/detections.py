@@ -3,15 +3,15 @@
 import json
 import os
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 from queryinst_vis.ops.boxes import xyxy_to_xywh
 from queryinst_vis.ops.rle import RLE, area, to_json
-from queryinst_vis.outputs import check_new_file, part_of
+from queryinst_vis.outputs import ClosedOrKept, check_new_file, part_of
 from queryinst_vis.structures import Instances
 
 
-class DetectionLog:
+class DetectionLog(ClosedOrKept):
     """Takes in the instances of one picture after the other. The file appears under its name when it is complete.
 
     On leaving a `with` block by an exception, what was added stays, as a complete document, in NAME.part.
@@ -46,21 +46,13 @@ class DetectionLog:
 
     def close(self) -> None:
         """Finish the file and give it its name."""
-        self._finish()
+        self.keep()
         os.replace(part_of(self.path), self.path)
 
-    def _finish(self) -> None:
+    def keep(self) -> None:
+        """Finish the file, which stays NAME.part."""
         with self._file:
             self._file.write(f'\n],\n"images": {json.dumps(self._images)}}}\n')
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, error_type: type[BaseException] | None, *exc_info: object) -> None:
-        if error_type is None:
-            self.close()
-        else:
-            self._finish()
 
 
 def coco_annotation(image_id: int, label: int, box: Sequence[float], score: float, code: RLE | None) -> dict[str, Any]:

@@ -2,11 +2,34 @@
 
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from queryinst_vis.errors import UserError
+
+
+class ClosedOrKept(ABC):
+    """An output that grows within a `with` block: closed at its end, kept as far as it goes when an error ends it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """It is complete and gets its name."""
+
+    @abstractmethod
+    def keep(self) -> None:
+        """Instead of `close` after an error: what is complete stays, under another name."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error_type: type[BaseException] | None, *exc_info: object) -> None:
+        if error_type is None:
+            self.close()
+        else:
+            self.keep()
 
 
 def part_of(path: Path) -> Path:

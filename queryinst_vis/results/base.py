@@ -1,15 +1,15 @@
 """What every writer and reader of results offers, and what formats differ in."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from queryinst_vis.errors import UserError
-from queryinst_vis.outputs import check_new_file, part_of
+from queryinst_vis.outputs import ClosedOrKept, check_new_file, part_of
 from queryinst_vis.results.records import EventLike, FrameRecord, Header, check_unique, record_of
 from queryinst_vis.results.spool import Document, Spool, one_line
 from queryinst_vis.structures import Frame, Instances
@@ -45,7 +45,7 @@ class ClosedPipeError(UserError):
     exit_code = 141  # 128 + SIGPIPE, as shells have it
 
 
-class ResultWriter(ABC):
+class ResultWriter(ClosedOrKept):
     """Takes in one frame after the other. A format says what to do with a record (`_add`).
 
     `problems`: what the format could not take, a line each, complete when closed. Leaving a `with` block by an exception keeps
@@ -102,15 +102,6 @@ class ResultWriter(ABC):
     @abstractmethod
     def suspend(self) -> None:
         """Instead of `close` when a later run goes on from a mark: nothing is finished. `close` and `keep` do nothing then."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, error_type: type[BaseException] | None, *exc_info: object) -> None:
-        if error_type is None:
-            self.close()
-        else:
-            self.keep()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class NetworkTimes:
     num_detections: int
 
 
-def time_network(model: ImageModel, images: Sequence[np.ndarray], *, repeat: int = 7, warmup: int = 2) -> NetworkTimes:
+def time_network(model: ImageModel, images: Sequence[np.ndarray], *, repeat: int = 7, warmup: int = 4) -> NetworkTimes:
     """images: uint8 [H, W, 3] RGB, one batch. All detections are kept, whatever their score."""
     num_detections = 0
 
@@ -38,7 +38,7 @@ def time_network(model: ImageModel, images: Sequence[np.ndarray], *, repeat: int
     def in_parts() -> Stopwatch:
         watch = Stopwatch(model.device)
         with torch.inference_mode(), _marking(model, watch):
-            batch = model.preprocess(images).to(model.device)
+            batch = model.preprocess(images, model.device)
             watch.mark("preprocess")
             outputs = model(batch.tensor, batch.tensor.new_tensor(batch.sizes))
             results = model.postprocess(outputs, batch)

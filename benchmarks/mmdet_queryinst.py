@@ -6,7 +6,6 @@ mmdetection pastes and encodes the masks of all queries, ours those of the best 
 torchvision's. Weights and image are made as the golden numbers' are (tests/golden/recipe.py).
 """
 
-import argparse
 import sys
 import types
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from pycocotools import mask as coco_mask
-from turns import medians, show
+from turns import medians, network_parser, show
 
 from queryinst_vis.acceleration import accelerate
 from queryinst_vis.checkpoint import load_weights
@@ -88,14 +87,9 @@ def network_input(height: int, width: int) -> ImageBatch:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=int, default=100)
+    parser = network_parser(__doc__)
     parser.add_argument("--keep", type=int, help="detections of ours (default: 20, or 10 with 10 queries)")
-    parser.add_argument("--height", type=int, default=360)
-    parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"])
-    parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 

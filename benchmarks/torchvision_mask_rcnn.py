@@ -7,14 +7,13 @@ Weights are random. With them a Mask R-CNN would suppress either nothing or ten 
 pastes masks densely, as it does for everybody; pycocotools encodes them.
 """
 
-import argparse
 from typing import Any
 
 import numpy as np
 import torch
 from pycocotools import mask as coco_mask
 from torchvision.models.detection import maskrcnn_resnet50_fpn
-from turns import medians, show
+from turns import medians, network_parser, show
 
 from queryinst_vis.acceleration import accelerate
 from queryinst_vis.benchmark.network import patches_image
@@ -54,15 +53,10 @@ def ours(short: int, num_queries: int, keep: int) -> QueryInst:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=int, default=100)
+    parser = network_parser(__doc__)
     parser.add_argument("--keep", type=int, default=20)
     parser.add_argument("--candidates", type=int, default=300)
-    parser.add_argument("--height", type=int, default=360)
-    parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"])
-    parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)

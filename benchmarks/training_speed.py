@@ -7,7 +7,6 @@ Both have a ResNet-18, the same weights, pictures and objects. Prints images per
 step. With --data, a folder of pictures with COCO's NAME.json beside it, ours then trains from files and tells how long it waits.
 """
 
-import argparse
 import itertools
 import statistics
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet_queryinst import _Missing, _use_torchvision
-from turns import medians, show
+from turns import medians, network_parser, show
 
 from queryinst_vis.checkpoint import load_weights
 from queryinst_vis.config import build, load_config
@@ -143,14 +142,9 @@ def waiting(folder: Path, num_queries: int, *, short: int, batch_size: int, num_
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=int, default=100)
+    parser = network_parser(__doc__, height=256, width=384)
     parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--height", type=int, default=256)
-    parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--objects", type=int, default=6)
-    parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", type=Path, help="folder of pictures")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--steps", type=int, default=30, help="from files")

@@ -10,35 +10,23 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from tiny_queryinst import tiny_model
 
 from queryinst_vis import checkpoint, model_zoo
 from queryinst_vis.checkpoint import CheckpointError, load_model, load_weights, save_weights
-from queryinst_vis.config import build, build_from_json, load_config
+from queryinst_vis.config import build_from_json, load_config
 from queryinst_vis.data.classes import COCO
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.backbones import ShuffleNetV2
-from queryinst_vis.models.base import ModelInfo, Preprocess
+from queryinst_vis.models.base import ModelInfo
 from queryinst_vis.models.queries import LearnedQueries, choose_queries
 from queryinst_vis.models.queryinst import QueryInst
 
 
-def _build(*, num_classes: int = 2, num_queries: int = 3) -> QueryInst:
-    model = build(
-        {
-            "type": QueryInst,
-            "backbone": {"type": ShuffleNetV2},
-            "queries": {"type": LearnedQueries, "num_queries": num_queries, "embed_dim": 16},
-            "num_classes": num_classes,
-            "num_stages": 1,
-            "embed_dim": 16,
-            "num_heads": 2,
-            "ffn_dim": 16,
-            "dynamic_dim": 4,
-            "preprocess": {"type": Preprocess, "short": 64, "long": 128},
-        }
-    )
-    model.info = ModelInfo(("cat", "dog")[:num_classes], score_threshold=0.45, similarity="dot", tracker="iou")
-    return model.eval()
+def _build(**sizes: int) -> QueryInst:
+    model = tiny_model(**sizes)
+    model.info.score_threshold, model.info.similarity = 0.45, "dot"
+    return model
 
 
 @pytest.fixture(scope="module")

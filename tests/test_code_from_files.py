@@ -1,9 +1,7 @@
 """Which files' code may run: configs of the package and those named by their path. Weights and what lies around never."""
 
-import json
 import os
 import pickle
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from fuzz.inputs import tiny_model
+from tiny_queryinst import change_architecture, tiny_model
 
 from queryinst_vis import model_zoo
 from queryinst_vis.checkpoint import CheckpointError, load_model, save_weights
@@ -162,15 +160,7 @@ def test_help_says_that_code_of_configs_runs(command: str, capsys: pytest.Captur
 def test_architecture_in_weights_names_registered_models_only(tmp_path: Path, kind: Any, place: str):
     path = tmp_path / "model.safetensors"
     save_weights(tiny_model(), path)
-    data = path.read_bytes()
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:end])
-    described = json.loads(header["__metadata__"]["queryinst_vis"])
-    architecture = described["architecture"]
-    (architecture if place == "top" else architecture["backbone"])["type"] = kind
-    header["__metadata__"]["queryinst_vis"] = json.dumps(described)
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data[end:])
+    change_architecture(path, lambda parts: (parts if place == "top" else parts["backbone"]).update(type=kind))
     with pytest.raises(CheckpointError, match="no registered class"):
         load_model(path, device="cpu")
 

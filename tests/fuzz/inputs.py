@@ -10,15 +10,13 @@ import cv2
 import numpy as np
 import torch
 from blobs import BlobModel, two_discs, write_video
+from tiny_queryinst import tiny_model
 from tiny_submission import VIDEOS, entry, second_entry
 from ytvis_files import compressed, polygon, runs
 
 from queryinst_vis.checkpoint import save_weights
-from queryinst_vis.config import build
 from queryinst_vis.evaluation.detection_cache import save_detections
 from queryinst_vis.masks import BitMasks
-from queryinst_vis.models import LearnedQueries, ModelInfo, Preprocess, QueryInst
-from queryinst_vis.models.backbones import ShuffleNetV2
 from queryinst_vis.results import open_result
 from queryinst_vis.structures import Frame, Instances, VideoInfo
 
@@ -54,27 +52,6 @@ def make_inputs(folder: Path) -> None:
     _make_results(folder)
     _make_weights(folder)
     _make_archives(folder)
-
-
-def tiny_model() -> QueryInst:
-    """A real model of two classes, as small as they get; its weights are random."""
-    torch.manual_seed(0)
-    model = build(
-        {
-            "type": QueryInst,
-            "backbone": {"type": ShuffleNetV2},
-            "queries": {"type": LearnedQueries, "num_queries": 3, "embed_dim": 16},
-            "num_classes": 2,
-            "num_stages": 1,
-            "embed_dim": 16,
-            "num_heads": 2,
-            "ffn_dim": 16,
-            "dynamic_dim": 4,
-            "preprocess": {"type": Preprocess, "short": 64, "long": 128},
-        }
-    )
-    model.info = ModelInfo(("cat", "dog"), tracker="iou")
-    return model.eval()
 
 
 def _make_pictures(folder: Path) -> None:
@@ -149,6 +126,7 @@ def _two_objects(index: int) -> Instances:
 
 
 def _make_weights(folder: Path) -> None:
+    torch.manual_seed(0)
     model = tiny_model()
     small = torch.nn.Linear(4, 3)
     save_weights(model, folder / "model.safetensors")

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from fuzz.inputs import HW, tiny_model
+from fuzz.inputs import HW
 from fuzz.mutations import nested
+from tiny_queryinst import change_architecture, tiny_model
 from ytvis_files import polygon
 
 from queryinst_vis.checkpoint import CheckpointError, load_model, save_weights
@@ -145,14 +146,7 @@ def test_error_of_torch_with_a_trace_is_one_line(tmp_path: Path):
     """A size that does not fit 64 bits: torch's message ends in forty lines of C++ frames."""
     path = tmp_path / "model.safetensors"
     save_weights(tiny_model(), path)
-    data = path.read_bytes()
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:end])
-    described = json.loads(header["__metadata__"]["queryinst_vis"])
-    described["architecture"]["queries"]["num_queries"] = 1 << 63
-    header["__metadata__"]["queryinst_vis"] = json.dumps(described)
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data[end:])
+    change_architecture(path, lambda architecture: architecture["queries"].update(num_queries=1 << 63))
     with pytest.raises(CheckpointError) as caught:
         load_model(path, device="cpu")
     assert "\n" not in str(caught.value)

@@ -3,7 +3,7 @@
 A graph is recorded for shapes of inputs that come again. What cannot be recorded runs as it always did.
 """
 
-import warnings
+import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 Network = Callable[..., Sequence[Tensor]]
+_LOG = logging.getLogger(__name__)
 _WARMUP = 3  # runs before recording, in which libraries choose their algorithms and take their memory
 
 
@@ -39,7 +40,8 @@ def record(network: Network, inputs: Sequence[Tensor]) -> Network:
 
 
 class GraphedNetwork:
-    """A function of tensors that is recorded for shapes which come often, the last `capacity` of them.
+    """A function of tensors that is recorded for shapes which come often, the last `capacity` of them. What it reads beside its
+    inputs, settings of a model say, is as it was when it was recorded.
 
     patience: calls with new shapes before they are recorded; a folder of pictures of all sizes is not worth it. record: makes
     what is replayed; where it raises RuntimeError, the function itself runs from then on.
@@ -75,8 +77,7 @@ class GraphedNetwork:
             self._graphs[shapes] = self._record(self._network, inputs)
         except RuntimeError as error:
             self._can_record = False
-            reason = str(error).partition("\n")[0]
-            warnings.warn(f"no CUDA graph could be recorded ({reason}); the network runs without", RuntimeWarning, stacklevel=3)
+            _LOG.warning("the network runs without CUDA graphs (%s)", str(error).partition("\n")[0])
             return False
         del self._calls[shapes]
         if len(self._graphs) > self._capacity:

@@ -1,14 +1,18 @@
 """Which parameters learn at which rate and with which decay, and the one switch for other batch sizes."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 from toy_training import ToyModel
 
 from queryinst_vis.config import ConfigError
 from queryinst_vis.errors import UserError
-from queryinst_vis.training.optimizer import parameter_groups
+from queryinst_vis.training.optimizer import build_optimizer, parameter_groups
+from queryinst_vis.training.recipe import Recipe
 
 
 def named_groups(**options) -> list[tuple[set[str], dict]]:
@@ -110,3 +114,64 @@ def test_a_resume_with_another_rate_is_refused(train: Callable, tmp_path: Path) 
 def test_bad_settings(train: Callable, tmp_path: Path, overrides: tuple[str, ...], message: str) -> None:
     with pytest.raises(UserError, match=message):
         train(tmp_path / "run", *overrides)
+
+
+def small_network(*, channels_last: bool = False) -> nn.Module:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3), nn.Flatten(), nn.Linear(32, 1))
+    return network.to(memory_format=torch.channels_last) if channels_last else network
+
+
+def build(kind: type, network: nn.Module, **arguments: object) -> torch.optim.Optimizer:
+    recipe = Recipe(model={"type": type(network)}, optimizer={"type": kind, "lr": 0.1, **arguments})
+    return build_optimizer(recipe, network).optimizer
+
+
+def make_steps(optimizer: torch.optim.Optimizer, network: nn.Module, seeds: range) -> None:
+    for seed in seeds:
+        torch.manual_seed(seed)
+        optimizer.zero_grad()
+        network(torch.randn(5, 3, 8, 8)).square().sum().backward()
+        optimizer.step()
+
+
+def assert_same(network: nn.Module, other: nn.Module) -> None:
+    for parameter, expected in zip(network.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(parameter, expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD])
+def test_one_pass_makes_the_same_steps(kind: type) -> None:
+    lr = {"lr": 1e-4, "momentum": 0.9} if kind is torch.optim.SGD else {"lr": 0.01}
+    fast, plain = small_network(channels_last=True), small_network()
+    optimizer, reference = build(kind, fast, weight_decay=0.1, **lr), kind(plain.parameters(), weight_decay=0.1, **lr)
+    assert optimizer.param_groups[0]["fused"]
+    make_steps(optimizer, fast, range(5))
+    make_steps(reference, plain, range(5))
+    assert_same(fast, plain)
+
+
+@pytest.mark.parametrize("arguments", [{"fused": False}, {"foreach": True}, {"capturable": False, "differentiable": False}])
+def test_a_form_that_is_asked_for_is_kept(arguments: dict) -> None:
+    group = build(torch.optim.AdamW, small_network(), **arguments).param_groups[0]
+    assert not group["fused"]
+    assert {name: group[name] for name in arguments} == arguments
+
+
+def test_an_optimizer_without_such_a_form_is_built() -> None:
+    assert isinstance(build(torch.optim.RMSprop, small_network()), torch.optim.RMSprop)
+
+
+@pytest.mark.parametrize("was_channels_last", [False, True])
+def test_a_checkpoint_goes_on_in_another_layout_and_form(was_channels_last: bool) -> None:
+    before = small_network(channels_last=was_channels_last)
+    earlier = torch.optim.AdamW(before.parameters(), lr=0.01, fused=was_channels_last)
+    make_steps(earlier, before, range(3))
+    network = small_network(channels_last=not was_channels_last)
+    network.load_state_dict(before.state_dict())
+    optimizer = build(torch.optim.AdamW, network, lr=0.01, weight_decay=0.01)
+    optimizer.load_state_dict(deepcopy(earlier.state_dict()))
+    assert optimizer.param_groups[0]["fused"]
+    make_steps(earlier, before, range(3, 6))
+    make_steps(optimizer, network, range(3, 6))
+    assert_same(network, before)

@@ -15,7 +15,7 @@ from torch import Tensor
 from queryinst_vis.ops import rle as rle_ops
 from queryinst_vis.ops.boxes import flip_boxes
 from queryinst_vis.ops.paste import paste_runs
-from queryinst_vis.ops.runs import area, tight_box, window_of_runs
+from queryinst_vis.ops.runs import area, overlaps, tight_box, window_of_runs
 
 MASK_THRESHOLD = 0.5  # the probability from which a pixel is set
 
@@ -76,14 +76,10 @@ class _WindowedMasks:
 
     def iou(self, other: "_WindowedMasks") -> Tensor:
         """float32 [N, M]: pixels in both over pixels in either; 0 where both are empty."""
-        if self.image_hw != other.image_hw:
-            raise ValueError(f"masks of images of {self.image_hw} and {other.image_hw} cannot be compared")
+        _check_same_image(self, other)
         first, second = list(self.windows()), list(other.windows())
-        overlap = np.array([[_overlap(a, b) for b in second] for a in first], dtype=np.float32)
-        overlap = overlap.reshape(len(first), len(second))
-        area_a = np.array([w.bitmap.sum() for w in first], dtype=np.float32)
-        area_b = np.array([w.bitmap.sum() for w in second], dtype=np.float32)
-        return torch.from_numpy(overlap / np.maximum(area_a[:, None] + area_b[None] - overlap, 1))
+        overlap = np.array([[_overlap(a, b) for b in second] for a in first]).reshape(len(first), len(second))
+        return _iou(overlap, [w.bitmap.sum() for w in first], [w.bitmap.sum() for w in second])
 
 
 @dataclass(slots=True, eq=False)
@@ -166,6 +162,15 @@ class RoiMasks(_WindowedMasks):
         """float32 [N, 4] xyxy: the tightest boxes around the pixels that are set; zeros for an empty mask."""
         return torch.tensor([tight_box(edges, self.image_hw) for edges in self._edges()], dtype=torch.float32).reshape(-1, 4)
 
+    def iou(self, other: _WindowedMasks) -> Tensor:
+        """float32 [N, M]: pixels in both over pixels in either; 0 where both are empty."""
+        if not isinstance(other, RoiMasks):
+            return _WindowedMasks.iou(self, other)
+        _check_same_image(self, other)
+        first, second = self._edges(), other._edges()
+        overlap = np.array([overlaps(edges, second) for edges in first]).reshape(len(first), len(second))
+        return _iou(overlap, [area(edges) for edges in first], [area(edges) for edges in second])
+
     def paste(self) -> None:
         """Find the runs of all now: together they take much less time than one by one."""
         self._edges()
@@ -244,6 +249,18 @@ class BitMasks(_WindowedMasks):
     def cat(parts: Sequence["BitMasks"]) -> "BitMasks":
         """Join masks of one image."""
         return BitMasks(torch.cat([p.tensor for p in parts]))
+
+
+def _check_same_image(masks: _WindowedMasks, others: _WindowedMasks) -> None:
+    if masks.image_hw != others.image_hw:
+        raise ValueError(f"masks of images of {masks.image_hw} and {others.image_hw} cannot be compared")
+
+
+def _iou(overlap: np.ndarray, areas: list[int], other_areas: list[int]) -> Tensor:
+    """overlap: pixels in both, int [N, M]. Exact up to 16 million pixels."""
+    both = overlap.astype(np.float32)
+    either = np.array(areas, dtype=np.float32)[:, None] + np.array(other_areas, dtype=np.float32) - both
+    return torch.from_numpy(both / np.maximum(either, 1))
 
 
 def _tight_box(window: Window) -> tuple[int, int, int, int]:

@@ -1,7 +1,7 @@
-"""COCO run-length codes of masks, taken from the window they live in.
+"""COCO run-length codes of masks, made from their runs or from the window they live in.
 
-A code counts pixels down the columns of the whole image, zeros first. `encode_window` writes it from a small window of that image
-and equals pycocotools.mask.encode of the full mask bit for bit, without ever making the full mask.
+A code counts pixels down the columns of the whole image, zeros first. Both ways give what pycocotools.mask.encode gives for the
+full mask, bit for bit, without ever making that.
 """
 
 from typing import TypedDict
@@ -36,7 +36,7 @@ def encode_runs(edges: np.ndarray, image_hw: tuple[int, int]) -> RLE:
     if not len(edges) or edges[-1] != height * width:
         edges = np.append(edges, height * width)
     counts = edges.astype(np.uint32)
-    counts[1:] = np.diff(counts)
+    counts[1:] -= counts[:-1]
     return coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
 
 

@@ -5,6 +5,8 @@ Edges are int64 [2 R], start, end, start, end ..., strictly ascending: runs that
 bottom of a column to the top of the next.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -37,6 +39,21 @@ def join_runs(edges: np.ndarray) -> np.ndarray:
 def area(edges: np.ndarray) -> int:
     """Pixels that are set."""
     return int(edges[1::2].sum() - edges[0::2].sum())
+
+
+def overlaps(edges: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
+    """Pixels that a mask shares with each of M others of the same image: int64 [M]."""
+    if not len(others):
+        return np.zeros(0, dtype=np.int64)
+    places = np.concatenate(others)
+    before = np.append(0, np.cumsum(edges[1::2] - edges[0::2]))  # pixels of the mask before each of its runs
+    index = np.searchsorted(edges, places)  # odd inside a run
+    shared = before[index >> 1]
+    inside = np.flatnonzero(index & 1)
+    shared[inside] += places[inside] - edges[index[inside] - 1]
+    total = np.append(0, np.cumsum(shared[1::2] - shared[0::2]))
+    last = np.cumsum([len(other) // 2 for other in others])
+    return np.diff(total[last], prepend=0)
 
 
 def tight_box(edges: np.ndarray, image_hw: tuple[int, int]) -> tuple[int, int, int, int]:

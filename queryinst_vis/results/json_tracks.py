@@ -12,6 +12,7 @@ from queryinst_vis.results.records import Header, ObjectRecord, in_frames
 from queryinst_vis.results.spool import Document, SpooledTrack
 from queryinst_vis.results.spooled import spooled_format
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` makes an encoder for each call
 HOLDS = EVERYTHING - {Part.FRAME_CATEGORIES, Part.EMPTY_TIMES}
 
 
@@ -33,7 +34,7 @@ class TracksDocument(Document):
         before = json.dumps(head)[:-1] + ', "frames": [\n'
         for index, time, item in self.spool.sightings(track.id):
             row = {"index": index, "time": time, "box": item.box, "score": item.score}
-            yield before + json.dumps(row | {"segmentation": item.rle(self.header.image_hw)}, separators=(",", ":"))
+            yield before + _encode(row | {"segmentation": item.rle(self.header.image_hw)})
             before = ",\n "
         yield "]}"
 

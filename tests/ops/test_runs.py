@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from queryinst_vis.ops.runs import area, join_runs, runs_of_window, tight_box, window_of_runs
+from queryinst_vis.ops.runs import area, join_runs, overlaps, runs_of_window, tight_box, window_of_runs
 
 
 def random_mask(rng: np.random.Generator) -> np.ndarray:
@@ -42,6 +42,17 @@ def test_a_window_inside_a_larger_image(seed: int) -> None:
         top, left, below, right = rng.integers(0, 4, 4)
         mask = np.pad(small, ((top, below), (left, right)))
         np.testing.assert_array_equal(runs_of_window(small.view(np.uint8), top, left, mask.shape), edges_of(mask))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pixels_that_masks_share(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = tuple(rng.integers(1, 24, 2))
+    shares = rng.choice([0, 0.02, 0.5, 0.95, 1], rng.integers(0, 9))
+    masks = [rng.random(shape) < share for share in shares]
+    for mask in [*masks, np.zeros(shape, dtype=bool), np.ones(shape, dtype=bool)]:
+        found = overlaps(edges_of(mask), [edges_of(other) for other in masks])
+        assert found.tolist() == [(mask & other).sum() for other in masks]
 
 
 @pytest.mark.parametrize(("height", "width"), [(0, 0), (0, 3), (3, 0)])

@@ -3,8 +3,9 @@
     python benchmarks/training_speed.py
     python benchmarks/training_speed.py --data ../shared/data/coco_mini_train      # and how long ours waits for data
 
-Both have a ResNet-18, the same weights, pictures and objects. Prints images per second, their ratio, and both losses of the first
-step. With --data, a folder of pictures with COCO's NAME.json beside it, ours then trains from files and tells how long it waits.
+Both have a ResNet-18, the same weights, pictures and objects; each is optimized as its own training does it. Prints images per
+second, their ratio, and both losses of the first step. With --data, a folder of pictures with COCO's NAME.json beside it, ours
+then trains from files and tells how long it waits.
 """
 
 import itertools
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet_queryinst import _Missing, _use_torchvision
+from torch.optim import AdamW
 from turns import medians, network_parser, show
 
 from queryinst_vis.checkpoint import load_weights
@@ -29,11 +31,15 @@ from queryinst_vis.masks import BitMasks
 from queryinst_vis.models import QueryInst
 from queryinst_vis.structures import ImageBatch, Targets
 from queryinst_vis.training.model import TrainingModel
+from queryinst_vis.training.on_cpu import fit_to_cpu
+from queryinst_vis.training.optimizer import build_optimizer
+from queryinst_vis.training.recipe import Recipe
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "golden"))
 import recipe
 
 _CONFIG = "queryinst/queryinst_r50_fpn_1x_coco.py"
+_ADAMW = {"lr": 1e-6, "weight_decay": 1e-4}
 
 
 def peer(num_queries: int) -> torch.nn.Module:
@@ -102,10 +108,20 @@ def peer_samples(batch: ImageBatch, targets: list[Targets]) -> list[Any]:
 class Steps:
     """Steps of one model as its recipe makes them."""
 
-    def __init__(self, model: torch.nn.Module) -> None:
-        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._optimizer = torch.optim.AdamW(self._parameters, lr=1e-6, weight_decay=1e-4)
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._optimizer = optimizer
+        self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         self.first_loss: float | None = None
+
+    @classmethod
+    def of_peer(cls, model: torch.nn.Module) -> "Steps":
+        return cls(AdamW([parameter for parameter in model.parameters() if parameter.requires_grad], **_ADAMW))
+
+    @classmethod
+    def of_ours(cls, model: QueryInst) -> "Steps":
+        fit_to_cpu(model)
+        recipe = Recipe(model={"type": QueryInst}, optimizer={"type": AdamW, **_ADAMW})
+        return cls(build_optimizer(recipe, model).optimizer)
 
     def __call__(self, losses: dict[str, Any]) -> None:
         loss = sum(value.sum() for name, value in losses.items() if "loss" in name)
@@ -123,7 +139,7 @@ def waiting(folder: Path, num_queries: int, *, short: int, batch_size: int, num_
     dataset = CocoDataset(folder.with_suffix(".json"), folder, classes=COCO, transforms=transforms, training=True)
     loader = SampleLoader(dataset, TrainBatches(len(dataset), batch_size, seed=0), num_workers=num_workers)
     model = TrainingModel(ours(num_queries, None))
-    step, waited, worked = Steps(model), [], []
+    step, waited, worked = Steps.of_ours(model.model), [], []
     samples = iter(loader)
     for _ in itertools.repeat(None, num_steps):
         begun = time.perf_counter()
@@ -154,7 +170,7 @@ def main() -> None:
     theirs = peer(args.queries)
     mine = ours(args.queries, theirs.state_dict())
     batch, targets = pictures(args.batch, args.height, args.width, args.objects)
-    step_theirs, step_mine = Steps(theirs), Steps(mine)
+    step_theirs, step_mine = Steps.of_peer(theirs), Steps.of_ours(mine)
     functions = {
         "mmdetection": lambda: step_theirs(theirs.loss(batch.tensor, peer_samples(batch, targets))),
         "ours": lambda: step_mine(mine.loss(batch, targets)),

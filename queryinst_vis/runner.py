@@ -43,6 +43,7 @@ from queryinst_vis.training.evaluation import check_metric_name
 from queryinst_vis.training.hooks import Console, StopAtNonFiniteLoss
 from queryinst_vis.training.loops import EvaluationLoop, TrainLoop
 from queryinst_vis.training.model import TrainingModel
+from queryinst_vis.training.on_cpu import fit_to_cpu
 from queryinst_vis.training.optimizer import batch_size_note, build_optimizer
 from queryinst_vis.training.recipe import Recipe, RecipeError
 from queryinst_vis.training.starting_weights import load_starting_weights
@@ -94,7 +95,7 @@ def build_runner(
     loader = _train_loader(recipe, rank=rank, world_size=world_size)
     model = build_model(recipe, classes=getattr(loader.dataset, "classes", ()), for_weights=newest is not None)
     check_dataset_classes("train_dataset", loader.dataset, model.info.classes)
-    model.to(device)
+    fit_to_cpu(model.to(device))
     fitted = None if newest else fit_class_map(model, loader.dataset, seed=recipe.seed)
     notes = [line for line in (batch_size_note(recipe), *data_notes(loader.dataset, model), fitted) if line]
     optimizer = build_optimizer(recipe, model)

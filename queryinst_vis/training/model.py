@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import Tensor
 
@@ -27,15 +26,12 @@ class _AsArgument(BaseDataPreprocessor):
 class TrainingModel(BaseModel):
     """Samples from the loader to losses or detections; padding and normalising happen on the model's device.
 
-    On a CPU the weights of convolutions are laid out with channels last, which is faster there. tracker: what follows objects
-    through videos to predict.
+    tracker: what follows objects through videos to predict.
     """
 
     def __init__(self, model: ImageModel, tracker: Tracker | None = None) -> None:
         super().__init__(data_preprocessor=_AsArgument())
         self.model, self.tracker = model, tracker
-        if model.device.type == "cpu":
-            model.to(memory_format=torch.channels_last)
 
     def forward(
         self, samples: Sequence[Sample | Clip | VideoSample], mode: str

@@ -18,8 +18,9 @@ _SAMPLES = 2  # along each side of a cell
 
 
 def roi_pooling(pyramid: Sequence[Tensor], strides: Sequence[int]) -> Callable[[Tensor, Tensor, int], Tensor]:
-    """What pools boxes [R, 4] xyxy of images [R] to [R, C, size, size]; by a gather on a CPU."""
-    if pyramid[0].device.type == "cpu":
+    """What pools boxes [R, 4] xyxy of images [R] to [R, C, size, size]; by a gather on a CPU, and where no gradient is wanted."""
+    device = pyramid[0].device.type
+    if device == "cpu" or (device == "cuda" and not torch.is_grad_enabled()):
         return GatherPooling(pyramid, strides)
     return partial(pool_rois, pyramid, strides)
 
@@ -36,7 +37,7 @@ class GatherPooling:
         self._dtype, device = self._table.dtype, self._table.device
         if self._has_gradient():
             self._table = self._table.to(torch.promote_types(self._dtype, torch.float32))
-        self._scales = torch.tensor([1.0 / stride for stride in strides], device=device)
+        self._scales = torch.cat([torch.full((1,), 1.0 / stride, device=device) for stride in strides])  # nothing is uploaded
         sides = [torch.full((), side, device=device) for level in pyramid for side in level.shape[-2:]]  # graphs keep them open
         self._hw = torch.stack(sides).view(-1, 2)  # [L, 2]
         areas = self._hw.prod(1)
@@ -82,7 +83,7 @@ class _SumsWithGradient(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
         index, weights = ctx.saved_tensors  # type: ignore[attr-defined]
         rows, reads = index.flatten().sort()
         begins = torch.searchsorted(rows, torch.arange(ctx.num_rows, device=rows.device))  # type: ignore[attr-defined]

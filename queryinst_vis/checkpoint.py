@@ -13,6 +13,7 @@ from queryinst_vis.conversion import summary, to_our_names
 from queryinst_vis.data.classes import COCO
 from queryinst_vis.device import select_device
 from queryinst_vis.errors import UserError
+from queryinst_vis.limits import NETWORK_SIDE
 from queryinst_vis.load_report import LoadReport, explain_mismatch, fresh_layers
 from queryinst_vis.model_zoo import DEFAULT, PUBLISHED, weights_path
 from queryinst_vis.models.base import ImageModel
@@ -21,7 +22,6 @@ from queryinst_vis.weights_file import WeightsFile, describe, read_weights, writ
 
 __all__ = ["CheckpointError", "LoadReport", "load_model", "load_weights", "save_weights"]
 
-_MIN_SIZE_PIXELS = 32
 _EXPORTED = (".onnx", ".pt2")
 
 
@@ -62,8 +62,8 @@ def load_model(
     frames are resized, default as trained.
     Raises CheckpointError or another UserError, in one line, for whatever is wrong with them.
     """
-    if size is not None and size < _MIN_SIZE_PIXELS:
-        raise CheckpointError(f"size is the short side in pixels, at least {_MIN_SIZE_PIXELS}; got {size}")
+    if size is not None and size not in NETWORK_SIDE:
+        raise CheckpointError(f"size is the short side in pixels, from {NETWORK_SIDE[0]} to {NETWORK_SIDE[-1]}; got {size}")
     if Path(name).suffix in _EXPORTED:
         return _load_exported(Path(name), device, size, config)
     target = select_device(device)

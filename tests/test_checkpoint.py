@@ -104,6 +104,7 @@ def test_size_changes_the_short_side_and_keeps_the_ratio(saved):
     preprocess = load_model(saved, device="cpu", size=96).preprocess
     assert (preprocess.short, preprocess.long) == (96, 192)
     assert "got 8" in _one_line(UserError, load_model, saved, size=8)
+    assert "from 32 to 4096; got 20000" in _one_line(UserError, load_model, saved, size=20000)
 
 
 def test_unknown_device(saved):

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from queryinst_vis.checkpoint import load_model
-from queryinst_vis.cli.model_options import probability
+from queryinst_vis.cli.values import network_side, probability
 from queryinst_vis.errors import UserError
 from queryinst_vis.exporting import FORMATS, SUFFIXES, export_model
 from queryinst_vis.outputs import check_new_file
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", choices=tuple(FORMATS), help="what to write (default: by the suffix of OUT)")
     parser.add_argument("--config", metavar="CFG", help="config of weights that carry no architecture (.pth); runs its code")
     parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("H", "W"), help="the network takes this size alone (default: any size)"
+        "--size", type=network_side, nargs=2, metavar=("H", "W"), help="the network takes this size alone (default: any size)"
     )
     parser.add_argument(
         "--batch", type=_batch, default=1, metavar="N|dynamic", help="pictures at a time, or any number of them (default: 1)"

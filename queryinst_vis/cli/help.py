@@ -4,6 +4,7 @@ import argparse
 from typing import NoReturn
 
 from queryinst_vis.cli.commands import EXAMPLES
+from queryinst_vis.errors import UserError
 
 _COLUMN = 30  # where descriptions begin
 _EXAMPLE_COLUMN = 76  # where comments of examples begin
@@ -13,7 +14,7 @@ class CommandParser(argparse.ArgumentParser):
     """Says what is wrong in one line, and in its usage only what must be given."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+        raise UserError(f"{message} (see {self.prog} --help)")
 
     def format_usage(self) -> str:
         return super().format_usage() if self.usage else f"usage: {self._short_usage()}\n"

@@ -10,11 +10,12 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 
 from queryinst_vis import __version__
 from queryinst_vis.cli.commands import COMMANDS, GROUPS
+from queryinst_vis.cli.failure import tell_failure
 from queryinst_vis.cli.help import CommandParser, parser_of
-from queryinst_vis.cli.printable import printable
 from queryinst_vis.errors import UserError
 from queryinst_vis.ops.bounds import PIXELS
 
@@ -29,31 +30,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file may hold names that no terminal can show
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] not in COMMANDS:
-        return _without_command(arguments)
+    known = argparse.Namespace()
     try:
+        if not arguments or arguments[0] not in COMMANDS:
+            return _without_command(arguments)
         os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(PIXELS.most()))  # read when OpenCV is imported
-        return _run(arguments[0], arguments[1:])
-    except UserError as error:
-        return _fail(str(error), error.exit_code)
-    except ImportError as error:
-        return _fail(_import_remedy(error), 2)
+        module = import_module(f"queryinst_vis.cli.{arguments[0].replace('-', '_')}")
+        known = _parsed(module, arguments)
+        return module.run(known)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nobody is there to tell
         return BROKEN_PIPE
-    except OSError as error:
-        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", 2)
-    except KeyboardInterrupt:
-        return _fail("stopped", INTERRUPTED)
-    except Exception as error:
-        return _fail(_memory_remedy(error), 2)
+    except (Exception, KeyboardInterrupt) as error:
+        inputs = known.input if "report" in known else ()
+        return tell_failure(*_explained(error), arguments[1:], inputs)
 
 
-def _run(command: str, arguments: list[str]) -> int:
-    module = import_module(f"queryinst_vis.cli.{command.replace('-', '_')}")
+def _parsed(module: ModuleType, arguments: list[str]) -> argparse.Namespace:
+    command, *others = arguments
     parser = parser_of(_PROGRAM, command, COMMANDS[command])
     module.add_arguments(parser)
-    return module.run(parser.parse_intermixed_args([_as_path(argument) for argument in arguments]))
+    return parser.parse_intermixed_args([_as_path(argument) for argument in others])
 
 
 def _as_path(argument: str) -> str:
@@ -81,9 +78,17 @@ def _without_command(arguments: list[str]) -> int:
     return 0
 
 
-def _fail(message: str, exit_code: int) -> int:
-    print(printable(f"error: {' '.join(message.split())}"), file=sys.stderr)
-    return exit_code
+def _explained(error: BaseException) -> tuple[str, int]:
+    """What to tell a user, and the exit code. What is no user's to mend is raised again."""
+    if isinstance(error, UserError):
+        return str(error), error.exit_code
+    if isinstance(error, ImportError):
+        return _import_remedy(error), 2
+    if isinstance(error, OSError):
+        return f"{error.filename or 'input or output'}: {error.strerror or error}", 2
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped", INTERRUPTED
+    return _memory_remedy(error), 2
 
 
 def _import_remedy(error: ImportError) -> str:
@@ -101,7 +106,7 @@ def _import_remedy(error: ImportError) -> str:
     raise error
 
 
-def _memory_remedy(error: Exception) -> str:
+def _memory_remedy(error: BaseException) -> str:
     """One line for what torch and OpenCV raise when memory ends: a type of its own on a GPU, only words on the CPU."""
     words = ("can't allocate memory", "not enough memory", "Insufficient memory")
     if (

@@ -10,7 +10,7 @@ from queryinst_vis.cli.job_options import add_job_arguments, job_settings, resul
 from queryinst_vis.cli.model_options import load
 from queryinst_vis.cli.printable import printable
 from queryinst_vis.cli.stopping import Stop
-from queryinst_vis.cli.track_summary import failure_document, report_document
+from queryinst_vis.cli.track_summary import report_document
 from queryinst_vis.cli.track_watcher import TrackWatcher
 from queryinst_vis.errors import UserError
 from queryinst_vis.jobs.job import Job, JobReport, run_job
@@ -55,15 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Track one video. Exit codes: 0; 3 when the video is damaged; 128 + signal when stopped."""
-    try:
-        return _run(args)
-    except UserError as error:
-        if args.report == "json":
-            print(failure_document(args.input, error))
-        raise
-
-
-def _run(args: argparse.Namespace) -> int:
     job = _job(args)
     with ExitStack() as stack:
         view = stack.enter_context(LiveView(job.name)) if args.show else None

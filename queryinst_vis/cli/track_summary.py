@@ -6,7 +6,6 @@ For people in lines, for programs as one JSON document (docs/video.md).
 import json
 from collections.abc import Sequence
 
-from queryinst_vis.errors import UserError
 from queryinst_vis.jobs.job import Job, JobReport
 from queryinst_vis.models.base import ImageModel
 from queryinst_vis.pipeline import labels_of, segment_frames
@@ -52,17 +51,6 @@ def report_document(inputs: Sequence[str], job: Job, report: JobReport, exit_cod
         "lost": report.lost,
         "statistics": report.statistics,
         "outputs": [] if report.is_stopped and job.resume else report.outputs,
-    }
-    return json.dumps(document, indent=1)
-
-
-def failure_document(inputs: Sequence[str], error: UserError) -> str:
-    """JSON on why there is no result."""
-    document = {
-        "status": "failed",
-        "exit_code": error.exit_code,
-        "inputs": [mask_url(name) for name in inputs],
-        "error": " ".join(str(error).split()),
     }
     return json.dumps(document, indent=1)
 

@@ -4,6 +4,7 @@ import argparse
 from fractions import Fraction
 
 from queryinst_vis.errors import UserError
+from queryinst_vis.limits import NETWORK_SIDE
 from queryinst_vis.video.selection import exact_rate
 
 
@@ -19,6 +20,13 @@ def positive(text: str) -> int:
     """A number of at least 1."""
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, got '{text}'")
+    return int(text)
+
+
+def network_side(text: str) -> int:
+    """Pixels of a side of the pictures that a network looks at."""
+    if not text.isdecimal() or int(text[:9]) not in NETWORK_SIDE:
+        raise argparse.ArgumentTypeError(f"expected pixels from {NETWORK_SIDE[0]} to {NETWORK_SIDE[-1]}, got '{text}'")
     return int(text)
 
 

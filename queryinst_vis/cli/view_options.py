@@ -3,12 +3,11 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from queryinst_vis.cli.values import network_side
 from queryinst_vis.errors import UserError
 
 if TYPE_CHECKING:
     from queryinst_vis.models.base import ImageModel
-
-_LEAST_SHORT = 32  # pixels, of which the coarsest map has one
 
 
 def add_view_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +16,7 @@ def add_view_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--scales",
         nargs="+",
-        type=_short,
+        type=network_side,
         metavar="S",
         help="short sides in pixels at which to do so instead of the model's own (after the other arguments)",
     )
@@ -32,9 +31,3 @@ def with_views(model: "ImageModel", args: argparse.Namespace) -> "ImageModel":
     from queryinst_vis.models.test_time import TestTimeAugmentation
 
     return TestTimeAugmentation(model, shorts=args.scales or ())
-
-
-def _short(text: str) -> int:
-    if not text.isdecimal() or int(text) < _LEAST_SHORT:
-        raise argparse.ArgumentTypeError(f"expected short sides in pixels, at least {_LEAST_SHORT}, got '{text}'")
-    return int(text)

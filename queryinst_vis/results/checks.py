@@ -7,10 +7,11 @@ from typing import Any
 
 from queryinst_vis.data.coco_json import encode_mask
 from queryinst_vis.data.json_tables import DatasetError, is_whole
+from queryinst_vis.ops.bounds import PIXELS
 from queryinst_vis.ops.rle import to_json
 from queryinst_vis.results.records import Box, Header
 
-MAX_SIDE, MAX_PIXELS = 1 << 16, 1 << 28  # of a picture, so that a number in a file cannot fill the memory
+MAX_SIDE = 1 << 16  # pixels of a picture
 MAX_FRAMES = 100_000_000  # a month at 30 frames per second
 
 
@@ -86,9 +87,9 @@ def counts(value: Any, image_hw: tuple[int, int], where: str) -> str | None:
 def size(width: Any, height: Any, where: str) -> tuple[int, int]:
     """(width, height) of pictures."""
     for side in (width, height):
-        whole(side, f"{where}: width and height", least=1)
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise DatasetError(f"{where}: pictures of {width} x {height} pixels; at most {MAX_PIXELS} pixels are read")
+        whole(side, f"{where}: width and height", least=1, most=MAX_SIDE)
+    if problem := PIXELS.problem(width * height):
+        raise DatasetError(f"{where}: pictures of {width} x {height}: {problem}")
     return width, height
 
 

@@ -18,6 +18,7 @@ from queryinst_vis.data.id_png import MOST_IDS, id_png, read_id_png
 from queryinst_vis.data.json_tables import DatasetError, read_json
 from queryinst_vis.data.mots import frame_numbers
 from queryinst_vis.errors import UserError
+from queryinst_vis.ops.bounds import PIXELS
 from queryinst_vis.outputs import check_new_folder, part_of
 from queryinst_vis.results import checks
 from queryinst_vis.results.base import Format, Hints, Part, ReadResult, ResultWriter, check_masks, disk_error
@@ -169,7 +170,7 @@ def read(path: Path, hints: Hints) -> ReadResult:
         names = checks.category_names(checks.field(facts, "categories", str(where)), str(where))
         header = checks.header(facts, names, str(where))
     elif images:
-        height, width = read_id_png(images[0][1], max_pixels=checks.MAX_PIXELS).shape
+        height, width = read_id_png(images[0][1], max_pixels=PIXELS.most()).shape
         header = hints.header(path.name, (width, height), list(hints.classes or (UNKNOWN_CLASS,)))
     else:
         raise DatasetError(f"{path}: holds no PNG images")
@@ -194,7 +195,7 @@ def _read_objects(path: Path, labels: dict[str, int]) -> dict[int, int]:
 
 def _frames(images: list[tuple[int, Path]], labels: dict[int, int] | None, header: Header, hints: Hints) -> Iterator[FrameRecord]:
     for index, path in images:
-        ids = read_id_png(path, max_pixels=checks.MAX_PIXELS)
+        ids = read_id_png(path, max_pixels=PIXELS.most())
         if ids.shape != header.image_hw:
             raise DatasetError(f"{path}: has {ids.shape[1]} x {ids.shape[0]} pixels, the video {header.width} x {header.height}")
         record = FrameRecord(checks.frame_index(index, str(path)), hints.time_of(index))

@@ -183,11 +183,7 @@ def test_refused_in_one_line(arguments, words, ours, tmp_path, monkeypatch, caps
 
 @pytest.mark.parametrize(("arguments", "words"), [(["--to", "detectron2"], "'ours', 'mmdet', 'hustvl'"), ([], "--to")])
 def test_direction_is_one_of_three(arguments, words, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        _convert("default", "out.pth", *arguments)
-    error = capsys.readouterr().err
-    assert words in error
-    assert error.count("\n") == 1
+    assert words in _error(capsys, "default", "out.pth", *arguments)
 
 
 @pytest.mark.parametrize("content", [{"state_dict": {"blocks.0.attn.qkv.weight": torch.zeros(2)}}, {"state_dict": {}}, {"a": 1}])

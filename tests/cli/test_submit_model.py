@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import refusal
 
 from queryinst_vis.cli.main import main
 
@@ -36,6 +37,5 @@ def test_a_config_says_what_described_weights_know_themselves(tmp_path: Path, sh
 
 @pytest.mark.parametrize("value", ["0", "101", "many"])
 def test_how_many_are_written(value: str, capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit):
-        main(["submit", "default", "--videos", "v.json", "--images", "i", "--max-per-category", value])
-    assert "a number from 1 to 100" in capsys.readouterr().err
+    arguments = ["submit", "default", "--videos", "v.json", "--images", "i", "--max-per-category", value]
+    assert "a number from 1 to 100" in refusal(arguments, capsys)

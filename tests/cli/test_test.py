@@ -115,7 +115,7 @@ def test_augmentation(folder: Path, views: list[str], capsys: pytest.CaptureFixt
     ("options", "message"),
     [
         (["--scales", "64"], "add --tta"),
-        (["--tta", "--scales", "16"], "at least 32, got '16'"),
+        (["--tta", "--scales", "16"], "from 32 to 4096, got '16'"),
         (["--tta", "--scales", "64", "num_workers=1"], "got 'num_workers=1'"),
     ],
 )

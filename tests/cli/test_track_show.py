@@ -173,6 +173,35 @@ def test_report_of_a_failure(capsys: pytest.CaptureFixture[str]):
     assert report == {"status": "failed", "exit_code": 2, "inputs": ["gone.mp4"], "error": errors[len("error: ") :].strip()}
 
 
+@pytest.mark.parametrize("report", [["--report", "json"], ["--report=json"]])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["clip.mp4", "--stride", "0"], "a whole number from 1, got '0'"),
+        (["clip.mp4", "--nonsense"], "unrecognized arguments: --nonsense"),
+        ([], "required: IN"),
+    ],
+)
+def test_report_of_a_mistake_in_the_options(
+    arguments: list[str], said: str, report: list[str], capsys: pytest.CaptureFixture[str]
+):
+    assert main(["track", *arguments, *report]) == 2
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert said in document["error"]
+    assert printed.err == f"error: {document.pop('error')}\n"
+    assert document == {"status": "failed", "exit_code": 2, "inputs": []}
+
+
+def test_report_of_a_failure_of_the_machine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def fail(*args: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("queryinst_vis.cli.track.run_job", fail)
+    code, report, errors = report_of(["clip.mp4"], capsys)
+    assert (code, report["inputs"], report["error"]) == (2, ["clip.mp4"], errors[len("error: ") :].strip())
+
+
 def test_passwords_stay_out_of_the_report(capsys: pytest.CaptureFixture[str]):
     _, report, _ = report_of(["rtsp://anna:secret@127.0.0.1:9/live", "--output", "clip.mp4"], capsys)
     assert report["inputs"] == ["rtsp://***@127.0.0.1:9/live"]

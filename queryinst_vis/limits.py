@@ -26,9 +26,6 @@ Count = Annotated[int, Limit("a whole number from 1", lambda value: value >= 1)]
 CountFromZero = Annotated[int, Limit("a whole number from 0", lambda value: value >= 0)]
 Positive = Annotated[float, Limit("a number above 0", lambda value: value > 0)]
 NotNegative = Annotated[float, Limit("a number from 0", lambda value: value >= 0)]
-NETWORK_SIDE = range(
-    32, 4097
-)  # pixels of a picture's side in a network: the coarsest map has one of 32; more are a slip of the pen
 Share = Annotated[float, Limit("a number from 0 to 1", lambda value: 0 <= value <= 1)]
 
 NETWORK_SIDE = range(32, 4097)  # pixels of pictures that enter a network: its coarsest map has one of 32; more is a slip

@@ -6,8 +6,10 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from queryinst_vis.acceleration.compiled import CompiledNetwork
 from queryinst_vis.acceleration.cuda_graphs import GraphedNetwork
 from queryinst_vis.acceleration.graph import can_be_packed, fold_batch_norms, lower_residual_branches, pack_convolutions, traced
+from queryinst_vis.acceleration.memory import keep_freed_memory
 from queryinst_vis.acceleration.onednn import PackedConv2d, PackedLinear
 from queryinst_vis.errors import UserError
 from queryinst_vis.models.base import ImageModel
@@ -16,15 +18,17 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 _Model = TypeVar("_Model", bound=ImageModel)
 
 
-def accelerate(model: _Model, *, precision: str = "fp32") -> _Model:
+def accelerate(model: _Model, *, precision: str = "fp32", compile: bool = False) -> _Model:
     """The model itself, changed: for inference only, on the device it is on; it can neither be trained nor saved any more.
 
     precision: one of PRECISIONS for what bears it, the residual branches of backbones and what models name; what errors add up
-    in stays in single precision.
-    UserError: there is no such precision, or the model or the device has none.
+    in stays in single precision. compile: as CompiledNetwork. On a CPU the process keeps memory that is freed, see `memory.py`.
+    UserError: there is no such precision, or the model or the device has none, or the model has no layers to compile.
     """
     if precision not in PRECISIONS:
         raise UserError(f"precision is one of {', '.join(PRECISIONS)}; got '{precision}'")
+    if compile and next(model.parameters(), None) is None:
+        raise UserError(f"{type(model).__name__} has no layers that could be compiled")
     model.eval().requires_grad_(False)
     with torch.no_grad():
         networks = _fold(model)
@@ -34,17 +38,23 @@ def accelerate(model: _Model, *, precision: str = "fp32") -> _Model:
                 if name.endswith("backbone"):
                     lower_residual_branches(network, PRECISIONS[precision])
         if model.device.type != "cpu":
-            return _for_gpu(model)
+            return _for_gpu(model, compile=compile)
+        keep_freed_memory()
+        plain = copy.deepcopy(model) if compile else None  # torch cannot compile packed layers
         for network in networks.values():
             pack_convolutions(network)
         _pack_layers(model)
+    if plain is not None:
+        model.forward = CompiledNetwork(model.forward, source=plain.forward)  # type: ignore[assignment, method-assign]
     return model
 
 
-def _for_gpu(model: _Model) -> _Model:
+def _for_gpu(model: _Model, *, compile: bool) -> _Model:
     """With its layers as they are; CUDA graphs start them."""
     if model.device.type == "cuda" and type(model).detect is not ImageModel.detect:
-        model.detect_at_once = GraphedNetwork(model.detect)
+        model.detect_at_once = GraphedNetwork(CompiledNetwork(model.detect) if compile else model.detect)
+    elif compile:
+        model.forward = CompiledNetwork(model.forward)  # type: ignore[assignment, method-assign]
     return model.to(memory_format=torch.channels_last)
 
 

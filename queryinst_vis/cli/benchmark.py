@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from queryinst_vis.cli.model_options import add_precision_argument
-from queryinst_vis.cli.values import positive
+from queryinst_vis.cli.model_options import add_compile_argument, add_precision_argument
+from queryinst_vis.cli.values import network_side, positive
 from queryinst_vis.errors import UserError
 from queryinst_vis.outputs import check_new_file, write_whole
 
@@ -20,12 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help='a shipped config, the path of yours, whose code runs, or "default"')
     parser.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="settings to change")
     parser.add_argument("--weights", metavar="W", help="a file, or a published name (default: random, which take as long)")
-    parser.add_argument("--size", type=positive, nargs=2, metavar=("H", "W"), help="of the image (default: the config's sides)")
+    parser.add_argument("--size", type=network_side, nargs=2, metavar=("H", "W"), help="of the image (default: the config's sides)")
     parser.add_argument("--keep", type=positive, metavar="K", help="detections of an image (default: the config's)")
     parser.add_argument("--batch", type=positive, default=1, metavar="B", help="images at a time")
     parser.add_argument("--video", type=Path, metavar="FILE", help="time a video from file to file instead of an image")
     parser.add_argument("--max-frames", type=positive, metavar="N", help="of the video")
     add_precision_argument(parser)
+    add_compile_argument(parser)
     parser.add_argument("--plain", action="store_true", help="the model as it is trained, not accelerated")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     parser.add_argument("--threads", type=positive, metavar="T", help="of the CPU (default: torch's choice)")
@@ -44,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     model = _build(args)
-    facts = {"config": args.config, "precision": args.precision, "accelerated": not args.plain} | machine(model.device)
+    facts = {"config": args.config, "precision": args.precision, "accelerated": not args.plain, "compile": args.compile}
+    facts |= machine(model.device)
     if args.video:
         video = time_video(args.video, model, max_frames=args.max_frames)
         numbers, table = _of_video(video), _video_table(video)
@@ -69,6 +71,8 @@ def _build(args: argparse.Namespace) -> "ImageModel":
     from queryinst_vis.device import select_device
     from queryinst_vis.runner import build_model, build_recipe, build_trained_model
 
+    if args.plain and args.compile:
+        raise UserError("--compile is for the accelerated model, not for --plain")
     if args.config == "default" and (args.weights or args.overrides):
         raise UserError("default is a trained model; --weights and settings go with a config")
     if args.config == "default":
@@ -81,7 +85,7 @@ def _build(args: argparse.Namespace) -> "ImageModel":
         model.max_detections = args.keep
     if args.size:
         model.preprocess.short, model.preprocess.long = min(args.size), max(args.size)
-    return model if args.plain else accelerate(model, precision=args.precision)
+    return model if args.plain else accelerate(model, precision=args.precision, compile=args.compile)
 
 
 def _image_hw(args: argparse.Namespace, model: "ImageModel") -> tuple[int, int]:

@@ -18,10 +18,15 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--classes", nargs="+", metavar="NAME", help="only objects of these classes (after the input)")
     group.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     add_precision_argument(group)
+    add_compile_argument(group)
 
 
 def add_precision_argument(group: "argparse._ActionsContainer") -> None:
     group.add_argument("--precision", default="fp32", choices=tuple(PRECISIONS), help="bf16 and fp16 where errors do not add up")
+
+
+def add_compile_argument(group: "argparse._ActionsContainer") -> None:
+    group.add_argument("--compile", action="store_true", help="compile the network (torch.compile), which takes minutes at first")
 
 
 def load(args: argparse.Namespace) -> ImageModel:
@@ -31,4 +36,4 @@ def load(args: argparse.Namespace) -> ImageModel:
         raise UserError(f"{args.model} does not name its classes; give --config CFG with an `info` that does")
     if args.score_threshold is not None:
         model.info.score_threshold = args.score_threshold
-    return accelerate(model, precision=args.precision)
+    return accelerate(model, precision=args.precision, compile=args.compile)

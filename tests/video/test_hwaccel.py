@@ -1,5 +1,9 @@
 """Decoding on a device: where none can, the same frames come from software, with one line. Colours of devices."""
 
+import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +20,7 @@ from queryinst_vis.cli.main import main
 from queryinst_vis.video import Limits, VideoError, hardware, open_video
 from queryinst_vis.video.live import LiveSource
 from queryinst_vis.video.pixels import to_rgb
+from queryinst_vis.video.upright import orientation_of
 
 DEVICE = next(iter(hardware.device_names()), None)
 needs_names = pytest.mark.skipif(DEVICE is None, reason="this build of FFmpeg decodes on no device")
@@ -43,7 +48,7 @@ def assert_same(path: Path) -> None:
 
 
 @needs_names
-@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "libx264"), (".avi", "mpeg4"), (".mkv", "ffv1")])
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "libx264"), (".h264", "libx264"), (".mkv", "ffv1")])
 def test_frames_are_the_same_with_or_without_a_device(tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str, codec: str):
     assert_same(write_video(tmp_path / f"a{suffix}", [two_discs(index) for index in range(12)], codec=codec))
     assert len(caplog.messages) <= 1
@@ -179,11 +184,16 @@ def frame_of(pixel_format: str, planes: list[np.ndarray]) -> av.VideoFrame:
     """Planes [h, w] of bytes or of 16-bit numbers."""
     height, width = planes[0].shape
     frame = av.VideoFrame(width, height, pixel_format)
+    fill(frame, planes)
+    return frame
+
+
+def fill(frame: av.VideoFrame, planes: list[np.ndarray]) -> None:
     for plane, values in zip(frame.planes, planes, strict=True):
-        rows = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)
+        rows = np.zeros((plane.buffer_size // plane.line_size, plane.line_size), dtype=np.uint8)
         content = values.view(np.uint8)
         rows[: content.shape[0], : content.shape[1]] = content
-    return frame
+        plane.update(rows)
 
 
 def same_content(name: str, hw: tuple[int, int]) -> tuple[av.VideoFrame, av.VideoFrame]:
@@ -214,3 +224,104 @@ def test_scaled_pixels_of_devices_have_them_too(name: str):
     of_device, of_software = (to_rgb(frame, width=100, height=50) for frame in same_content(name, (240, 320)))
     assert of_device.shape == (50, 100, 3)
     assert np.array_equal(of_device, of_software)
+
+
+# The whole way through FFmpeg, with a stand-in for the driver
+
+ON_STAND_IN = """
+import json, sys
+import av
+import numpy as np
+from queryinst_vis.video import Limits, hardware, open_video
+
+source = open_video(sys.argv[1], limits=Limits(hwaccel="cuda"))
+frames = list(source)
+np.savez(sys.argv[2], image=frames[-1].image, pts=[frame.pts for frame in frames])
+with av.open(sys.argv[1], hwaccel=av.codec.hwaccel.HWAccel("cuda")) as container:
+    stored = next(container.decode(video=0))
+print(json.dumps([hardware.is_on_device("cuda", source._stream.codec_context), stored.format.name, repr(source.info)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what FFmpeg takes for NVIDIA's driver."""
+    libraries = Path(av.__file__).parents[1] / "av.libs"
+    if DEVICE != "cuda" or not libraries.is_dir() or not (compiler := shutil.which("cc")):
+        pytest.skip("needs a wheel of PyAV for Linux that knows cuda, and a C compiler")
+    if int(av.__version__.split(".")[0]) < 18:
+        pytest.skip("PyAV 17 does not decode on devices here")
+    folder, source = tmp_path_factory.mktemp("driver"), Path(__file__).with_name("stand_in_nvdec.c")
+    names = {
+        name for library in libraries.iterdir() for name in re.findall(rb"\0(cu[A-Z]\w+|cuvid[A-Z]\w+)", library.read_bytes())
+    }
+    own = set(re.findall(r"^int (\w+)\(", source.read_text(), flags=re.MULTILINE))
+    rest = sorted({name.decode() for name in names} - own)
+    (folder / "rest.h").write_text("".join(f"int {name}(void) {{ return 0; }}\n" for name in rest))
+    library = folder / "libcuda.so.1"
+    subprocess.run([compiler, "-w", "-shared", "-fPIC", f"-I{folder}", str(source), "-o", str(library)], check=True)
+    (folder / "libnvcuvid.so.1").symlink_to(library)
+    return folder
+
+
+def on_stand_in(driver: Path, path: Path, **environment: str):
+    """Whether the device decoded, the pixel format it gave, the facts, the last image, all times; what was told."""
+    result = path.with_suffix(".npz")
+    environment = os.environ | {"LD_LIBRARY_PATH": str(driver)} | environment
+    command = [sys.executable, "-c", ON_STAND_IN, str(path), str(result)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    arrays = np.load(result)
+    return *json.loads(done.stdout), arrays["image"], arrays["pts"].tolist(), done.stderr
+
+
+def pattern(hw: tuple[int, int], *, bits: int) -> list[np.ndarray]:
+    """What the stand-in shows, as the planes that a decoder in software gives."""
+    y, x = np.indices(hw)
+    line, pair = np.indices((hw[0] // 2, hw[1] // 2))
+    planes = [16 + (7 * x + 3 * y) % 220, 40 + (pair + 2 * line) % 180, 40 + (3 * pair + line) % 180]
+    return [(plane << (bits - 8)).astype(np.uint8 if bits == 8 else np.uint16) for plane in planes]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options", "expected"),
+    [
+        (".mp4", {}, "nv12"),
+        (".avi", {}, "nv12"),
+        (".mp4", {"pix_fmt": "yuvj420p"}, "nv12"),
+        (".mp4", {"pix_fmt": "yuv420p10le"}, "p010le"),
+    ],
+)
+def test_device_keeps_times_facts_and_colours(tmp_path: Path, driver: Path, suffix: str, options: dict, expected: str):
+    path = write_video(tmp_path / f"a{suffix}", [two_discs(index) for index in range(12)], **options)
+    is_on_device, pixel_format, info, image, pts, told = on_stand_in(driver, path)
+    with open_video(path) as source:
+        frames = list(source)
+    assert (is_on_device, pixel_format, told) == (True, expected, "")
+    assert (info, pts) == (repr(source.info), [frame.pts for frame in frames])
+    with av.open(str(path)) as container:
+        stored = next(container.decode(video=0))
+    fill(stored, pattern(frames[0].image_hw, bits=10 if expected == "p010le" else 8))
+    assert np.array_equal(image, to_rgb(stored))
+
+
+def test_device_keeps_orientation(shared_media: Path, tmp_path: Path, driver: Path):
+    path = tmp_path / "a.mov"
+    path.write_bytes((shared_media / "formats/video_90.mov").read_bytes())
+    is_on_device, _, info, image, _, _ = on_stand_in(driver, path)
+    with open_video(path) as source, av.open(str(path)) as container:
+        stored = next(container.decode(video=0))
+        assert (is_on_device, info) == (True, repr(source.info))
+    assert source.info.height > source.info.width
+    fill(stored, pattern((stored.height, stored.width), bits=8))
+    assert np.array_equal(image, orientation_of(stored).apply(to_rgb(stored)))
+
+
+def test_device_that_refuses_a_profile_leaves_it_to_software(tmp_path: Path, driver: Path):
+    path = write_video(tmp_path / "a.mp4", [two_discs(index) for index in range(12)])
+    is_on_device, _, _, image, pts, told = on_stand_in(driver, path, NOT_SUPPORTED="1")
+    frames, _ = frames_of(path, None)
+    assert not is_on_device
+    assert pts == [pts for pts, _ in frames]
+    assert np.array_equal(image, frames[-1][1])
+    assert told == "h264 of yuv420p is decoded in software: cuda does not decode it here\n"

@@ -226,7 +226,9 @@ def main() -> None:
         cv2.setNumThreads(args.threads)
         print(f"ultralytics {ultralytics.__version__}, {args.peer}; torch {torch.__version__}, {args.threads} threads")
         for long in args.long:
-            compare(args, long, Path(folder))
+            work = Path(folder, str(long))
+            work.mkdir()
+            compare(args, long, work)
 
 
 def compare(args: argparse.Namespace, long: int, folder: Path) -> None:

@@ -62,7 +62,7 @@ def conversion(image: np.ndarray) -> Parts:
     return {
         "a decoded picture to RGB": lambda: to_rgb(decoded),
         "RGB for the encoder": lambda: converter.reformat(
-            av.VideoFrame.from_ndarray(image, format="rgb24"), format="yuv420p", threads=1
+            av.VideoFrame.from_numpy_buffer(image, format="rgb24"), format="yuv420p", threads=1
         ),
     }
 

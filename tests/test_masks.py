@@ -143,6 +143,18 @@ def test_a_mask_is_pasted_once_whoever_asks(pasted: list[int]) -> None:
     assert pasted == [2, 1, 3]
 
 
+def test_only_who_asks_for_windows_makes_bitmaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    make = masks_module.window_of_runs
+    monkeypatch.setattr(masks_module, "window_of_runs", lambda *args: made.append(1) or make(*args))
+    masks = random_roi_masks(2)
+    masks.rles(), masks.areas(), masks.boxes(), masks.iou(masks[:5]), masks[3:].paste()
+    assert made == []
+    for _ in range(2):
+        list(masks[:4].windows())
+    assert len(made) == 4
+
+
 def test_a_mask_that_is_chosen_twice_is_pasted_once(pasted: list[int]) -> None:
     masks = random_roi_masks(1)[[3, 3, 0, 3]]
     codes = masks.rles()

@@ -40,7 +40,7 @@ class PictureEncoder:
         pad = ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0))
         if any(after for _, after in pad):
             image = np.pad(image, pad, mode="edge")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")  # not copied
         frame = self._reformatter.reformat(
             frame, format=self._codec.pix_fmt, dst_colorspace=_BT709, dst_color_range=_LIMITED_RANGE
         )

@@ -30,6 +30,7 @@ from queryinst_vis.training.recipe import Recipe
 
 _PACKAGE = Path(__file__).resolve().parent
 _WRONG_VALUE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError)  # torch raises the fifth
+_MOST_LISTED = 20  # names in a message
 
 
 class ConfigError(UserError):
@@ -182,10 +183,13 @@ def _replaced(node: Any, names: list[str], value: Any, key: str) -> Any:
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """One line on a name that does not exist: the nearest one, or all."""
+    """One line on a name that does not exist: the nearest one, or those there are, of very many the first."""
     known = sorted(set(known))
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"no {kind} {name!r}; " + (f"the nearest is {near[0]!r}" if near else f"there are: {', '.join(known) or 'none'}")
+    if near:
+        return f"no {kind} {name!r}; the nearest is {near[0]!r}"
+    more = f" and {len(known) - _MOST_LISTED} more" if len(known) > _MOST_LISTED else ""
+    return f"no {kind} {name!r}; there are: {', '.join(known[:_MOST_LISTED]) or 'none'}{more}"
 
 
 # Building

@@ -133,6 +133,8 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
         load_config(tmp_path / "nothing.py")
     with pytest.raises(ConfigError, match="no config 'queryinst_r5'"):
         load_config("queryinst_r5")
+    with pytest.raises(ConfigError, match=r"there are: queryinst_.* and \d+ more; a file of yours is named by its path"):
+        load_config("default")
 
 
 def test_build_makes_leaves_first_and_remembers_the_architecture(base: Path) -> None:

@@ -60,10 +60,16 @@ def _kind_of(path: Path) -> str:
 
 
 def _size(text: str) -> tuple[int, int]:
+    from queryinst_vis.data.json_tables import DatasetError
+    from queryinst_vis.results import checks
+
     width, _, height = text.partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT, e.g. 1280x720, got '{text}'")
-    return int(width), int(height)
+    try:
+        return checks.size(int(width), int(height), text)
+    except DatasetError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _names(text: str) -> list[str]:

@@ -87,6 +87,7 @@ def test_a_file_cut_short_is_told(tracks: Path, tmp_path: Path, capsys: pytest.C
         (["tracks.json", "-", "--to", "coco"], "coco is written as a file"),
         (["tracks.json", "-", "--to", "png"], "png is written as a folder"),
         (["tracks.json", "a.json", "--size", "3"], "expected WIDTHxHEIGHT"),
+        (["tracks.json", "a.json", "--size", "20000x20000"], "exceed the limit of 100000000"),
         (["tracks.json", "a.json", "--fps", "0"], "expected a number above 0"),
         (["tracks.json", "a.json", "--classes", "a,a"], "expected different names"),
     ],

@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from queryinst_vis.data.cityscapes_labels import IDS_PER_LABEL, LABEL_BY_NAME, LABELS, Label
+from queryinst_vis.data.image_file import decode_file
 from queryinst_vis.data.json_tables import DatasetError, is_whole, read_json
 from queryinst_vis.ops.bounds import PIXELS
-from queryinst_vis.ops.picture_size import oversize
 
 _GROUP = "group"
 _KNOWN_IDS = [label.id for label in LABELS if label.id >= 0]
@@ -23,18 +23,7 @@ _FARTHEST = 1_000_000  # pixels, a polygon's point
 
 def read_instance_ids(path: Path) -> np.ndarray:
     """int32 [H, W] of a `*_gtFine_instanceIds.png`. DatasetError: it is none."""
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
-    if problem := oversize(data.data):
-        raise DatasetError(f"{path}: {problem}")
-    try:
-        ids = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
-    except cv2.error:  # a header that promises more pixels than OpenCV allows
-        ids = None
-    if ids is None:
-        raise DatasetError(f"{path}: not an image that can be decoded")
+    ids = decode_file(path, cv2.IMREAD_UNCHANGED, place=str(path))
     if ids.ndim != 2:
         raise DatasetError(f"{path}: is a colour image, expected one number per pixel, as *_gtFine_instanceIds.png has")
     ids = ids.astype(np.int32)

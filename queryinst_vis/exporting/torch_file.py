@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
+from queryinst_vis.acceleration.programs import pack_program
 from queryinst_vis.errors import UserError
 from queryinst_vis.exporting.description import METADATA_KEY, FileDescription
 from queryinst_vis.safe_load import CheckpointError, first_line
@@ -64,6 +65,8 @@ class TorchNetwork:
             if device.type != "cpu":
                 program = torch.export.passes.move_to_device_pass(program, device)
             self._network = program.module(check_guards=False)
+            if device.type == "cpu":
+                pack_program(self._network)
         except Exception as error:
             raise CheckpointError(f"{path}: torch {torch.__version__} cannot read it ({first_line(error)})") from error
         self._device = device

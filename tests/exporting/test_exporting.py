@@ -1,33 +1,84 @@
 """Exported models find what the models find; files that are damaged, foreign or hostile are refused in a line."""
 
 import dataclasses
+import functools
 import json
 import zipfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from config_models import model_settings, narrow_model
-from torch import nn
+from torch import Tensor, nn
 
 from queryinst_vis.checkpoint import load_model
 from queryinst_vis.cli.main import main
 from queryinst_vis.errors import UserError
 from queryinst_vis.exporting import ExportedModel, FileDescription, export_model, load_exported
-from queryinst_vis.models import Preprocess, QueryInst
+from queryinst_vis.models import DenseQueries, LearnedQueries, Preprocess, QueryInst, TrackHead
 from queryinst_vis.models.base import ImageModel, ModelInfo
 from queryinst_vis.structures import Instances
 from queryinst_vis.video import open_video
 
-DEFAULT, LEARNED = "queryinst_nano_coco_mini", "queryinst_vis_r50_roi_12e_ytvis2019"
+NARROW: dict[str, Any] = {
+    "embed_dim": 32,
+    "num_heads": 4,
+    "ffn_dim": 64,
+    "dynamic_dim": 8,
+    "num_mask_convs": 1,
+    "max_detections": 8,
+}
 
 
-def lively(name: str) -> QueryInst:
-    """A narrow model of a config with class scores that differ, in eval mode."""
-    model = narrow_model(model_settings(name) | {"num_stages": 2})
+class TinyBackbone(nn.Module):
+    """Four maps by five convolutions with batch norms: graphs of large ones take long to make."""
+
+    strides = (4, 8, 16, 32)
+    channels = (8, 8, 16, 16)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(before, after, 3, 2, 1), nn.BatchNorm2d(after), nn.LeakyReLU(0.1, inplace=True))
+            for before, after in pairwise((3, 8, *self.channels))
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        for step in self.steps:
+            x = step(x)
+            maps.append(x)
+        return maps[1:]
+
+
+def like_the_default() -> QueryInst:
+    """Queries from a detector, masks without classes, NMS."""
+    torch.manual_seed(0)
+    queries = DenseQueries(8, 32, in_channels=TinyBackbone.channels[1:], channels=16, backbone=TinyBackbone())
+    options: dict[str, Any] = {"num_stages": 2, "num_classes": 80, "class_agnostic_masks": True, "nms_threshold": 0.6}
+    return lively(QueryInst(TinyBackbone(), queries, **options, **NARROW))
+
+
+def with_all_options() -> QueryInst:
+    """Learned queries, a track head that reads RoI features, a mask head that reads the one before it."""
+    torch.manual_seed(0)
+    track_head = TrackHead(32, 16, roi_size=7)
+    return lively(
+        QueryInst(
+            TinyBackbone(), LearnedQueries(8, 32), num_stages=2, num_classes=4, mask_flow=True, track_head=track_head, **NARROW
+        )
+    )
+
+
+def lively(model: QueryInst) -> QueryInst:
+    """With class scores that differ and batch norms as after a training, in eval mode."""
     torch.manual_seed(2)
+    for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
+        norm.running_mean.uniform_(-0.2, 0.2)  # type: ignore[union-attr]
+        norm.running_var.uniform_(0.7, 1.4)  # type: ignore[union-attr]
     for stage in model.stages:
         nn.init.normal_(stage.fc_cls.weight, std=0.3)  # type: ignore[arg-type, union-attr]
     model.preprocess = Preprocess(160, 256)
@@ -59,7 +110,7 @@ def need_onnx() -> None:
 
 @pytest.fixture(scope="module")
 def model() -> QueryInst:
-    return lively(DEFAULT)
+    return like_the_default()
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +129,15 @@ def exported(model: QueryInst, tmp_path_factory: pytest.TempPathFactory) -> Call
     return path_of
 
 
+@pytest.fixture(scope="module")
+def loaded(exported: Callable[[str], Path]) -> Callable[[str], ExportedModel]:
+    """The same, read once."""
+    return functools.cache(lambda kind: load_exported(exported(kind), device="cpu"))
+
+
 @pytest.mark.parametrize("kind", ["onnx", "torch"])
-def test_any_size_and_batch(model: QueryInst, exported: Callable[[str], Path], kind: str) -> None:
-    other = load_exported(exported(kind), device="cpu")
+def test_any_size_and_batch(model: QueryInst, loaded: Callable[[str], ExportedModel], kind: str) -> None:
+    other = loaded(kind)
     assert isinstance(other, ImageModel)
     assert other.info == model.info
     for images in (frames((120, 200)), frames((120, 200), (200, 120), (128, 128))):
@@ -88,31 +145,41 @@ def test_any_size_and_batch(model: QueryInst, exported: Callable[[str], Path], k
             assert_same(other.predict(images, min_score=min_score), model.predict(images, min_score=min_score))
 
 
-def test_another_short_side(model: QueryInst, exported: Callable[[str], Path]) -> None:
+def test_another_short_side(model: QueryInst, exported: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     images = frames((120, 200))
-    expected = load_model_like(model, model.preprocess.resized(192)).predict(images)
-    assert_same(load_model(exported("torch"), device="cpu", size=192).predict(images), expected)
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "preprocess", model.preprocess.resized(192))
+        expected = model.predict(images)
+    assert_same(load_model(exported("onnx"), device="cpu", size=192).predict(images), expected)
 
 
-def load_model_like(model: QueryInst, preprocess: Preprocess) -> QueryInst:
-    other = lively(DEFAULT)
-    other.load_state_dict(model.state_dict())
-    other.preprocess = preprocess
-    return other
-
-
-def test_pictures_that_the_network_cannot_take(exported: Callable[[str], Path]) -> None:
-    other = load_exported(exported("torch"), device="cpu", size=32)
+def test_pictures_that_the_network_cannot_take(loaded: Callable[[str], ExportedModel], monkeypatch: pytest.MonkeyPatch) -> None:
+    other = loaded("torch")
+    monkeypatch.setattr(other, "preprocess", other.preprocess.resized(32))
     with pytest.raises(UserError, match="does not run on"):
         other.predict(frames((40, 40)))
 
 
-@pytest.mark.parametrize("kind", ["onnx", "torch"])
+def test_what_is_left_out_of_graphs(exported: Callable[[str], Path]) -> None:
+    """Batch norms, mask heads that only learn, loops over bags, operations of one kind of processor."""
+    need_onnx()
+    import onnx
+
+    names = {node.op_type for node in onnx.load(exported("onnx")).graph.node}
+    assert "MatMul" in names
+    assert not names & {"BatchNormalization", "Loop", "SequenceEmpty"}
+    with zipfile.ZipFile(exported("torch")) as archive:
+        (graph,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith(GRAPH))
+    assert "torch.ops.aten.embedding_bag" in graph
+    assert "mask_heads_0_" in graph
+    assert not [name for name in ("batch_norm", "mask_heads_1_", "mkldnn") if name in graph]
+
+
+@pytest.mark.parametrize("kind", [pytest.param("onnx", marks=pytest.mark.slow), "torch"])
 def test_one_size_and_a_batch_of_two(tmp_path: Path, kind: str) -> None:
-    """Roi features of a track head and learned queries besides."""
     if kind == "onnx":
         need_onnx()
-    model = lively(LEARNED)
+    model = with_all_options()
     path = tmp_path / f"two.{'onnx' if kind == 'onnx' else 'pt2'}"
     export_model(model, path, to=kind, input_hw=(160, 256), batch=2)  # type: ignore[arg-type]
     other = load_exported(path, device="cpu")
@@ -135,9 +202,9 @@ def test_what_cannot_be_exported(model: QueryInst, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_exported_model_does_not_learn(exported: Callable[[str], Path]) -> None:
+def test_an_exported_model_does_not_learn(loaded: Callable[[str], ExportedModel]) -> None:
     with pytest.raises(UserError, match="cannot be trained"):
-        load_exported(exported("torch"), device="cpu").loss(None, None)
+        loaded("torch").loss(None, None)
 
 
 @pytest.mark.parametrize("name", ["a.onnx", "a.pt2"])

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help='a shipped config, the path of yours, whose code runs, or "default"')
     parser.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="settings to change")
     parser.add_argument("--weights", metavar="W", help="a file, or a published name (default: random, which take as long)")
-    parser.add_argument("--size", type=network_side, nargs=2, metavar=("H", "W"), help="of the image (default: the config's sides)")
+    parser.add_argument("--size", type=network_side, nargs=2, metavar=("H", "W"), help="of the image (default: the config's)")
     parser.add_argument("--keep", type=positive, metavar="K", help="detections of an image (default: the config's)")
     parser.add_argument("--batch", type=positive, default=1, metavar="B", help="images at a time")
     parser.add_argument("--video", type=Path, metavar="FILE", help="time a video from file to file instead of an image")

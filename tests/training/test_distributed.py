@@ -46,8 +46,9 @@ def test_losses_and_gradients_are_those_of_one_process(of_two: dict, case: str) 
         if "loss" in name:
             torch.testing.assert_close(shared_losses[name], value, rtol=1e-5, atol=1e-5)
     for name, value in gradients.items():
+        atol = 1e-5 * max(1.0, value.abs().max().item())  # what is summed is rounded to its own size
         torch.testing.assert_close(
-            shared_gradients[name], value, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
+            shared_gradients[name], value, rtol=1e-4, atol=atol, msg=lambda text, name=name: f"{name}: {text}"
         )
 
 

@@ -37,6 +37,7 @@ def accelerate(model: _Model, *, precision: str = "fp32", compile: bool = False)
             for name, network in networks.items():
                 if name.endswith("backbone"):
                     lower_residual_branches(network, PRECISIONS[precision])
+        model.compute_constants()
         if model.device.type != "cpu":
             return _for_gpu(model, compile=compile)
         keep_freed_memory()

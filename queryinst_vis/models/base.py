@@ -135,6 +135,9 @@ class ImageModel(nn.Module):
         """From now on compute in `dtype` what bears it, beside backbones, for inference; results stay as they are."""
         raise UserError(f"{type(self).__name__} runs in single precision only")
 
+    def compute_constants(self) -> None:
+        """From now on compute once what is the same for all images, for inference."""
+
     def loss(self, batch: ImageBatch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Named scalars; those whose name contains "loss" are summed and minimised."""
         raise NotImplementedError

@@ -22,9 +22,13 @@ class DynamicConv(nn.Module):
 
     def forward(self, queries: Tensor, roi_features: Tensor) -> Tensor:
         """queries [R, C], roi_features [R, C, h, w] -> [R, C] (with projection) or [R, C, h, w]."""
+        return self.convolve(self.generator(queries), roi_features)
+
+    def convolve(self, weights: Tensor, roi_features: Tensor) -> Tensor:
+        """The same with weights [R, 2 * C * hidden] that are made of the queries already."""
         height, width = roi_features.shape[-2:]
         features = roi_features.flatten(2).transpose(1, 2)  # [R, h*w, C]
-        weights_in, weights_out = self.generator(queries).split(self.channels * self.hidden, dim=1)
+        weights_in, weights_out = weights.split(self.channels * self.hidden, dim=1)
         features = torch.bmm(features, weights_in.reshape(-1, self.channels, self.hidden))
         features = F.relu(self.norm_in(features))
         features = torch.bmm(features, weights_out.reshape(-1, self.hidden, self.channels))

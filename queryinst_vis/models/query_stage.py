@@ -22,6 +22,18 @@ class StageOutput(NamedTuple):
     mask_queries: Tensor
 
 
+class StageStart(NamedTuple):
+    """attended [B, Q, D], queries after self-attention; mask_queries [B, Q, D]; weights [B, Q, W] of the dynamic convolution."""
+
+    attended: Tensor
+    mask_queries: Tensor
+    weights: Tensor
+
+    def of_batch(self, size: int) -> "StageStart":
+        """That of one image for so many."""
+        return StageStart(*(part.expand(size, -1, -1) for part in self))
+
+
 class QueryStage(nn.Module):
     """Self-attention among queries, dynamic convolution with their RoI features, feed-forward, class and box branches.
 
@@ -71,16 +83,26 @@ class QueryStage(nn.Module):
             for parameter in (self.fc_cls.weight, self.fc_cls.bias, self.fc_reg.weight):
                 nn.init.zeros_(parameter)
 
-    def forward(self, queries: Tensor, roi_features: Tensor, mask_queries: Tensor | None = None) -> StageOutput:
-        """queries [B, Q, D]; roi_features [B*Q, D, roi_size, roi_size]; mask_queries [B, Q, D], where masks have their own."""
-        attended = self._attend(queries)
+    def forward(
+        self, queries: Tensor, roi_features: Tensor, mask_queries: Tensor | None = None, start: StageStart | None = None
+    ) -> StageOutput:
+        """queries [B, Q, D]; roi_features [B*Q, D, roi_size, roi_size]; mask_queries [B, Q, D], where masks have their own.
+
+        start: what `start` gives for these queries, where it is known.
+        """
+        attended, for_masks, weights = self.start(queries, mask_queries) if start is None else start
         x = attended.flatten(0, 1)  # [B*Q, D]
-        x = self.interaction_norm(x + self.interaction(x, roi_features))
+        x = self.interaction_norm(x + self.interaction.convolve(weights.flatten(0, 1), roi_features))
         x = self.ffn_norm(x + self.ffn(x))
         out = x.view_as(queries)
+        return StageOutput(self.fc_cls(self.cls_layers(out)), self.fc_reg(self.reg_layers(out)), out, for_masks)
+
+    def start(self, queries: Tensor, mask_queries: Tensor | None = None) -> StageStart:
+        """What follows from the queries alone, whatever the image."""
+        attended = for_masks = self._attend(queries)
         if mask_queries is not None or self.separate_mask_attention:
-            attended = self._attend_for_masks(queries if mask_queries is None else mask_queries)
-        return StageOutput(self.fc_cls(self.cls_layers(out)), self.fc_reg(self.reg_layers(out)), out, attended)
+            for_masks = self._attend_for_masks(queries if mask_queries is None else mask_queries)
+        return StageStart(attended, for_masks, self.interaction.generator(attended))
 
     def _attend(self, queries: Tensor) -> Tensor:
         return self.attention_norm(queries + self.attention(queries, queries, queries, need_weights=False)[0])

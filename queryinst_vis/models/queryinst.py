@@ -19,8 +19,8 @@ from queryinst_vis.models.detections import Detections
 from queryinst_vis.models.fpn import FPN
 from queryinst_vis.models.mask_heads import MaskHeads
 from queryinst_vis.models.matching import Match
-from queryinst_vis.models.queries import InitialQueries
-from queryinst_vis.models.query_stage import QueryStage
+from queryinst_vis.models.queries import InitialQueries, LearnedQueries
+from queryinst_vis.models.query_stage import QueryStage, StageStart
 from queryinst_vis.models.roi_gather import roi_pooling
 from queryinst_vis.models.track_head import TrackHead, TrackQueries
 from queryinst_vis.ops.boxes import decode_deltas
@@ -141,6 +141,20 @@ class QueryInst(ImageModel):
         for head in self.mask_heads:
             head.lower_precision(dtype)  # type: ignore[operator]
 
+    def compute_constants(self) -> None:
+        """What the first stage makes of learned queries before it looks at an image."""
+        if isinstance(self.queries, LearnedQueries):
+            tables = self.queries.embeds, self.queries.mask_embeds
+            start = self.stages[0].start(*(None if table is None else table[None] for table in tables))
+            for name, part in start._asdict().items():
+                self.register_buffer(f"known_{name}", part, persistent=False)
+
+    @property
+    def known_start(self) -> StageStart | None:
+        """What `compute_constants` found."""
+        parts = [getattr(self, f"known_{name}", None) for name in StageStart._fields]
+        return None if parts[0] is None else StageStart(*parts)
+
     def forward(self, images: Tensor, image_hw: Tensor) -> QueryInstOutputs:
         pyramid, initial = self._start(images, image_hw)
         *_, last = self._run_stages(pyramid, initial)
@@ -157,9 +171,11 @@ class QueryInst(ImageModel):
         mask_embeds = None
         pool = roi_pooling(pyramid, self.strides)
         image_index = torch.arange(boxes.shape[0], device=boxes.device)[:, None].expand(-1, boxes.shape[1]).flatten()
+        start = None if self.known_start is None else self.known_start.of_batch(len(boxes))
         for stage in self.stages:
             roi_features = pool(boxes.flatten(0, 1), image_index, stage.roi_size)
-            out = stage(embeds, roi_features, mask_queries)
+            out = stage(embeds, roi_features, mask_queries, start)
+            start = None
             boxes = decode_deltas(boxes, out.deltas.to(boxes.dtype))
             embeds = out.queries
             logits = out.logits if prior_logits is None else prior_logits + out.logits

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from queryinst_vis.errors import UserError
 from queryinst_vis.models import QueryInst
 from queryinst_vis.models.backbones.resnet import ResNet
 from queryinst_vis.models.base import ImageModel, Preprocess
+from queryinst_vis.models.query_stage import QueryStage, StageStart
 from queryinst_vis.video import open_video
 
 needs_onednn = pytest.mark.skipif(not available(), reason="needs oneDNN's operations of torch")
@@ -255,3 +257,34 @@ def test_packed_convolutions_add(activation: tuple | None) -> None:
 def test_packed_linear_layers(shape: tuple[int, ...]) -> None:
     linear, x = nn.Linear(5, 3).requires_grad_(False), torch.randn(shape)
     torch.testing.assert_close(PackedLinear(linear)(x), linear(x), atol=1e-5, rtol=1e-5)
+
+
+# What is the same for all images
+
+
+@pytest.mark.parametrize(
+    "name", ["queryinst_r50_36e_coco", "queryinst_r50_separate_attention_36e_coco", "queryinst_r50_mask_flow_36e_coco"]
+)
+def test_the_first_stage_starts_from_what_is_known(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = accelerate(lively(narrow_model(model_settings(name))))
+    starts: list[int] = []
+    start = QueryStage.start
+
+    def counted(stage: QueryStage, *args: Any) -> StageStart:
+        starts.append(list(model.stages).index(stage))
+        return start(stage, *args)
+
+    monkeypatch.setattr(QueryStage, "start", counted)
+    model.predict(frames((48, 96), (64, 64)))
+    assert starts == list(range(1, len(model.stages)))
+
+
+def test_what_is_known_moves_with_the_model_and_is_not_saved() -> None:
+    model = accelerate(lively(narrow_model(model_settings("queryinst_r50_36e_coco"))))
+    assert model.known_start is not None
+    assert not any(name.startswith("known") for name in model.state_dict())
+    assert {part.dtype for part in model.double().known_start} == {torch.float64}
+
+
+def test_queries_that_depend_on_the_image_know_nothing() -> None:
+    assert accelerate(lively(narrow_model(model_settings("queryinst_nano_coco_mini")))).known_start is None

@@ -40,8 +40,10 @@ class VideoTimes:
         return self.num_frames / self.whole
 
 
-def time_video(path: Path, model: ImageModel, *, max_frames: int | None = None, warmup: int = 3) -> VideoTimes:
-    """UserError: the video cannot be read."""
+def time_video(
+    path: Path, model: ImageModel, *, max_frames: int | None = None, warmup: int = 3, batch_size: int = 1
+) -> VideoTimes:
+    """batch_size: frames that go through the network at once, in the whole. UserError: the video cannot be read."""
     with tempfile.TemporaryDirectory() as folder:
         frames, num_objects = _one_after_the_other(path, model, Path(folder), max_frames)
         names = list(frames[0])
@@ -52,6 +54,7 @@ def time_video(path: Path, model: ImageModel, *, max_frames: int | None = None, 
             max_frames=max_frames,
             video=Path(folder, "whole.mp4"),
             results=(("json", str(Path(folder, "whole.json"))),),
+            batch_size=batch_size,
         )
         report = run_job(job, lambda: model)
         whole = time.perf_counter() - begun

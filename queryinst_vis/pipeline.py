@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice
 
 import torch
 
@@ -22,16 +21,33 @@ def segment_frames(
 ) -> Iterator[tuple[Frame, Instances]]:
     """Each frame with what the model finds in it, scored at least `min_score`; of the classes `labels` only, if given.
 
-    batch_size: frames that go through the model at once, and come out one by one when it is done with them.
+    batch_size: frames that go through the model at once, and come out one by one when it is done with them. Which go together
+    depends on their indices alone, so that a video that is taken up later gives the same numbers.
     """
     wanted = None if labels is None else torch.tensor(sorted(labels), dtype=torch.int64)
-    frames = iter(frames)
-    while batch := list(islice(frames, batch_size)):
+    for batch in _batches(frames, batch_size):
         with torch.inference_mode():  # not around the loop: the mode would leak into the caller between frames
             found = model.predict([frame.image for frame in batch], min_score=min_score)
             if wanted is not None:
                 found = [_only(instances, wanted) for instances in found]
         yield from zip(batch, found, strict=True)
+
+
+def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    """Frames in order, `size` together, the first one's index a multiple of it; what comes before an error still comes."""
+    batch: list[Frame] = []
+    try:
+        for frame in frames:
+            batch.append(frame)
+            if len(batch) == size or (frame.index + 1) % size == 0:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 def _only(instances: Instances, labels: torch.Tensor) -> Instances:

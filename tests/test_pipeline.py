@@ -88,6 +88,39 @@ def test_batches_change_nothing(model: BlobModel, batch_size: int):
     assert tracked(batch_size) == tracked(1)
 
 
+def test_which_frames_go_together_depends_on_their_indices(model: BlobModel, monkeypatch: pytest.MonkeyPatch):
+    """So that what is done again after a stop is done as before."""
+    sizes: list[int] = []
+    predict = model.predict
+
+    def counted(images: list, **options: float) -> list[Instances]:
+        sizes.append(len(images))
+        return predict(images, **options)
+
+    monkeypatch.setattr(model, "predict", counted)
+    assert len(list(segment_frames(islice(frames(12), 5, None), model, min_score=0.5, batch_size=4))) == 7
+    assert sizes == [3, 4]
+
+
+def test_what_was_decoded_before_an_error_is_not_lost(model: BlobModel):
+    def broken() -> Iterator[Frame]:
+        yield from frames(6)
+        raise OSError("the disk is gone")
+
+    results = segment_frames(broken(), model, min_score=0.5, batch_size=4)
+    assert [frame.index for frame, _ in islice(results, 6)] == list(range(6))
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(results)
+
+
+def test_small_networks_take_frames_together(model: BlobModel):
+    small = accelerate(load_model("default", device="cpu"))
+    assert [small.frames_at_once(hw) for hw in ((720, 1280), (1080, 1920), (480, 640), (100, 4000))] == [4, 4, 3, 4]
+    assert accelerate(load_model("default", device="cpu", size=480)).frames_at_once((720, 1280)) == 1
+    assert load_model("default", device="cpu").frames_at_once((720, 1280)) == 1  # as it is trained
+    assert model.frames_at_once((720, 1280)) == 1
+
+
 def test_the_default_model_gives_the_same_ids_in_batches(repo_root: Path):
     model = accelerate(load_model("default", device="cpu", size=192))
 

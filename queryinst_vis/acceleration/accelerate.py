@@ -15,6 +15,7 @@ from queryinst_vis.errors import UserError
 from queryinst_vis.models.base import ImageModel
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_SMALL = 20_000_000  # parameters
 _Model = TypeVar("_Model", bound=ImageModel)
 
 
@@ -41,6 +42,7 @@ def accelerate(model: _Model, *, precision: str = "fp32", compile: bool = False)
         if model.device.type != "cpu":
             return _for_gpu(model, compile=compile)
         keep_freed_memory()
+        model.is_small = sum(parameter.numel() for parameter in model.parameters()) < _SMALL
         plain = copy.deepcopy(model) if compile else None  # torch cannot compile packed layers
         for network in networks.values():
             pack_convolutions(network)

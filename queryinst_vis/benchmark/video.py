@@ -41,9 +41,9 @@ class VideoTimes:
 
 
 def time_video(
-    path: Path, model: ImageModel, *, max_frames: int | None = None, warmup: int = 3, batch_size: int = 1
+    path: Path, model: ImageModel, *, max_frames: int | None = None, warmup: int = 3, batch_size: int | None = None
 ) -> VideoTimes:
-    """batch_size: frames that go through the network at once, in the whole. UserError: the video cannot be read."""
+    """batch_size: of the whole, None for what suits the model. UserError: the video cannot be read."""
     with tempfile.TemporaryDirectory() as folder:
         frames, num_objects = _one_after_the_other(path, model, Path(folder), max_frames)
         names = list(frames[0])

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="W", help="a file, or a published name (default: random, which take as long)")
     parser.add_argument("--size", type=network_side, nargs=2, metavar=("H", "W"), help="of the image (default: the config's)")
     parser.add_argument("--keep", type=positive, metavar="K", help="detections of an image (default: the config's)")
-    parser.add_argument("--batch", type=positive, default=1, metavar="B", help="images at a time; of a video, in the whole")
+    parser.add_argument("--batch", type=positive, metavar="B", help="images at a time (default: 1; of a video, what suits)")
     parser.add_argument("--video", type=Path, metavar="FILE", help="time a video from file to file instead of an image")
     parser.add_argument("--max-frames", type=positive, metavar="N", help="of the video")
     add_precision_argument(parser)
@@ -51,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
         video = time_video(args.video, model, max_frames=args.max_frames, batch_size=args.batch)
         numbers, table = _of_video(video), _video_table(video)
     else:
-        images = [patches_image(*_image_hw(args, model), seed=seed) for seed in range(args.batch)]
+        images = [patches_image(*_image_hw(args, model), seed=seed) for seed in range(args.batch or 1)]
         network = time_network(model, images, repeat=args.repeat)
-        facts |= {"height": images[0].shape[0], "width": images[0].shape[1], "batch": args.batch}
+        facts |= {"height": images[0].shape[0], "width": images[0].shape[1], "batch": args.batch or 1}
         numbers, table = _of_network(network), _network_table(network)
     facts["peak_memory_bytes"] = peak_memory(model.device)
     if args.json:

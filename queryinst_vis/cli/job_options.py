@@ -46,7 +46,9 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tracker", metavar="NAME", help="e.g. iou, masktrack, memory_bank or query_match (default: what suits the model)"
     )
-    group.add_argument("--batch", type=positive, default=1, metavar="N", help="frames that go through the model at once")
+    group.add_argument(
+        "--batch", type=positive, metavar="N", help="frames that go through the model at once (default: what suits)"
+    )
     add_model_arguments(parser)
 
 

@@ -35,7 +35,7 @@ class Job:
     source: as `open_video` takes it; start and end in seconds; every `stride`-th frame, at most `max_frames` of them; fps of
     pictures; policy of live sources; limits of reading.
     region: where to look (left, top, width, height); classes: names, None for all; tracker: None for what suits the model.
-    batch_size: frames that go through the model at once; live frames do not wait for others.
+    batch_size: frames that go through the model at once, None for what suits it; live and shown frames do not wait for others.
     video: path of the annotated video; results: kinds and paths, as `open_result` takes them.
     events: tell them in results that hold them.
     resume: keep what is needed to go on after a stop or kill, every `segment_seconds` of video, and go on where that is there.
@@ -53,7 +53,7 @@ class Job:
     region: Region | None = None
     classes: tuple[str, ...] | None = None
     tracker: str | None = None
-    batch_size: int = 1
+    batch_size: int | None = None
     video: Path | None = None
     codec: str = "h264"
     results: tuple[tuple[str, str], ...] = ()

@@ -77,8 +77,7 @@ class JobRun:
     def _track(self, frames: Iterator[Frame]) -> None:
         if self.is_stopped:
             return
-        batch_size = 1 if self._source.is_live else self._job.batch_size
-        tracked = track_video(frames, self._model, self._tracker, labels=self._labels, batch_size=batch_size)
+        tracked = track_video(frames, self._model, self._tracker, labels=self._labels, batch_size=self._batch_size())
         for frame, instances in tracked:
             self._add(frame, instances)
             self.is_stopped = self._watcher.should_stop()
@@ -86,6 +85,12 @@ class JobRun:
                 return
             if self._checkpoints and frame.time - (self._part_begins or 0) >= self._job.segment_seconds:
                 self._save()
+
+    def _batch_size(self) -> int:
+        if self._source.is_live or (self._watcher.wants_pictures and self._job.batch_size is None):
+            return 1
+        info = self._source.info
+        return self._job.batch_size or self._model.frames_at_once((info.height, info.width))
 
     def _add(self, frame: Frame, instances: Instances) -> None:
         if self._part_begins is None:

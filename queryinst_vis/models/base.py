@@ -99,10 +99,15 @@ def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
 
 
+_PIXELS_AT_ONCE = 430_000  # of the network's input, from where on a batch is not faster
+_MOST_AT_ONCE = 4
+
+
 class ImageModel(nn.Module):
     """A network that finds the instances of single images. Holds no state of a video."""
 
     architecture: dict[str, Any] | None = None  # the JSON that builds it again; set by config.build()
+    is_small = False  # so that threads of a CPU wait more than they work on a single image; set by accelerate()
     detect_at_once: Callable[..., Sequence[Tensor]] | None = None  # how a GPU runs `detect`; set by accelerate()
 
     def __init__(self, *, preprocess: Preprocess) -> None:
@@ -114,6 +119,11 @@ class ImageModel(nn.Module):
     def device(self) -> torch.device:
         parameter = next(self.parameters(), None)
         return torch.device("cpu") if parameter is None else parameter.device
+
+    def frames_at_once(self, image_hw: tuple[int, int]) -> int:
+        """How many frames of that size of a stored video are worth going through together."""
+        height, width = self.preprocess.size_of(image_hw)
+        return min(max(_PIXELS_AT_ONCE // (height * width), 1), _MOST_AT_ONCE) if self.is_small else 1
 
     def forward(self, images: Tensor, image_hw: Tensor) -> Any:
         """Tensors in, tensors out. images: [B, 3, H, W] normalised and padded; image_hw: float [B, 2], sizes without padding."""

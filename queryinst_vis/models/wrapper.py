@@ -14,6 +14,7 @@ class ModelWrapper(ImageModel):
     def __init__(self, model: ImageModel) -> None:
         super().__init__(preprocess=model.preprocess)
         self.model, self.info, self.architecture = model, model.info, model.architecture
+        self.is_small = model.is_small
         self.train(model.training)
 
     def forward(self, images: Tensor, image_hw: Tensor) -> Any:

@@ -61,9 +61,7 @@ def box_giou(a: Tensor, b: Tensor) -> Tensor:
 
 def decode_deltas(boxes: Tensor, deltas: Tensor) -> Tensor:
     """Move and scale boxes [..., 4] xyxy by deltas [..., 4] (dx, dy, dw, dh) -> [..., 4] xyxy, not clipped to any image."""
-    dx, dy, dw, dh = (
-        delta if scale == 1 else delta * scale for delta, scale in zip(deltas.unbind(-1), DELTA_SCALE, strict=True)
-    )
+    dx, dy, dw, dh = (delta if scale == 1 else delta * scale for delta, scale in zip(deltas.unbind(-1), DELTA_SCALE, strict=True))
     width, height = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
     centre_x = 0.5 * (boxes[..., 0] + boxes[..., 2]) + width * dx
     centre_y = 0.5 * (boxes[..., 1] + boxes[..., 3]) + height * dy

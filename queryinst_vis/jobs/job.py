@@ -35,7 +35,8 @@ class Job:
     source: as `open_video` takes it; start and end in seconds; every `stride`-th frame, at most `max_frames` of them; fps of
     pictures; policy of live sources; limits of reading.
     region: where to look (left, top, width, height); classes: names, None for all; tracker: None for what suits the model.
-    batch_size: frames that go through the model at once, None for what suits it; live and shown frames do not wait for others.
+    batch_size: frames that go through the model at once, None for what suits it; those of live sources, pipes and views
+    do not wait for others then.
     video: path of the annotated video; results: kinds and paths, as `open_result` takes them.
     events: tell them in results that hold them.
     resume: keep what is needed to go on after a stop or kill, every `segment_seconds` of video, and go on where that is there.

@@ -22,6 +22,7 @@ from queryinst_vis.structures import Frame, Instances
 from queryinst_vis.trackers import build_tracker
 from queryinst_vis.trackers.events import EventFinder
 from queryinst_vis.video import VideoSource, prefetch
+from queryinst_vis.video.sources import can_be_opened_again
 from queryinst_vis.visualization import Trails, draw_instances
 
 if TYPE_CHECKING:
@@ -87,10 +88,13 @@ class JobRun:
                 self._save()
 
     def _batch_size(self) -> int:
-        if self._source.is_live or (self._watcher.wants_pictures and self._job.batch_size is None):
+        if self._source.is_live:
             return 1
-        info = self._source.info
-        return self._job.batch_size or self._model.frames_at_once((info.height, info.width))
+        if self._job.batch_size:
+            return self._job.batch_size
+        if self._watcher.wants_pictures or not can_be_opened_again(self._job.source):
+            return 1  # somebody may wait for each frame
+        return self._model.frames_at_once((self._source.info.height, self._source.info.width))
 
     def _add(self, frame: Frame, instances: Instances) -> None:
         if self._part_begins is None:

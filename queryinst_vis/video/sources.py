@@ -110,13 +110,13 @@ def _of_program(source: Any, fps: Fraction | None, limits: Limits | None) -> Vid
 def _joined(sources: Sequence[Any], fps: Fraction | None, limits: Limits | None) -> VideoSource:
     openers = [partial(open_video, item, fps=fps, limits=limits) for item in sources]
     names = [os.fspath(item) if isinstance(item, str | os.PathLike) else f"part {i}" for i, item in enumerate(sources, 1)]
-    return JoinedSource(list(zip(names, openers, strict=True)), is_once=[not _can_be_opened_again(item) for item in sources])
+    return JoinedSource(list(zip(names, openers, strict=True)), is_once=[not can_be_opened_again(item) for item in sources])
 
 
-def _can_be_opened_again(source: Any) -> bool:
+def can_be_opened_again(source: Any) -> bool:
     """Whether opening it takes nothing away and waits for nobody."""
     if isinstance(source, str):
         return source != STANDARD_INPUT and not _is_address(source) and not _CAMERA.fullmatch(source)
     if isinstance(source, list | tuple):
-        return all(_can_be_opened_again(item) for item in source)
+        return all(can_be_opened_again(item) for item in source)
     return isinstance(source, os.PathLike | np.ndarray | torch.Tensor)

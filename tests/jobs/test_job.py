@@ -1,6 +1,7 @@
 """A job from source to files, and going on where it was stopped or killed: as if nothing had been."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,8 @@ from ending_jobs import StopAfter, in_process, run_here, run_killed
 
 from queryinst_vis.errors import UserError
 from queryinst_vis.jobs.job import Job, Watcher, run_job
+from queryinst_vis.models.base import Preprocess
+from queryinst_vis.structures import Instances
 from queryinst_vis.trackers.events import Event
 from queryinst_vis.video import open_video
 
@@ -254,6 +257,33 @@ def test_events_and_pictures_by_callback(clip: Path):
     born = [event.track_id for event in recorder.events if event.kind == "born"]
     assert sorted(born) == sorted(event.track_id for event in recorder.events if event.kind == "ended")
     assert len(born) == sum(report.tracks.values())
+
+
+class SmallModel(BlobModel):
+    """Worth giving several frames at once; remembers how many there were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.preprocess, self.is_small = Preprocess(96, 128), True
+        self.batches: list[int] = []
+
+    def predict(self, images: Sequence[np.ndarray], *, min_score: float = 0.0) -> list[Instances]:
+        self.batches.append(len(images))
+        return super().predict(images, min_score=min_score)
+
+
+def test_frames_go_together_where_nobody_waits_for_them(clip: Path):
+    def batches(watcher: Watcher | None = None, **settings: Any) -> list[int]:
+        model = SmallModel().eval()
+        run_job(Job(max_frames=10, **settings), lambda: model, watcher)
+        return model.batches
+
+    assert batches(source=str(clip)) == [4, 4, 2]
+    assert batches(source=[str(clip), clip]) == [4, 4, 2]
+    assert batches(source=str(clip), batch_size=1) == [1] * 10
+    assert batches(source=str(clip), batch_size=5) == [5, 5]
+    assert batches(source=str(clip), watcher=Recorder()) == [1] * 10  # a view
+    assert batches(source=(two_discs(index) for index in range(10))) == [1] * 10  # may come from a camera
 
 
 def test_region(clip: Path, tmp_path: Path):

@@ -8,7 +8,6 @@ tracks, seen one frame ago. The parts run in turns, so that each finds little of
 two runs of a network; with `--in-a-row` each runs by itself.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ import cv2
 import numpy as np
 import torch
 from av.video.reformatter import VideoReformatter
-from rle import probabilities
+from rle import masks_parser, probabilities
 from turns import medians
 
 from queryinst_vis.results import open_result
@@ -108,12 +107,7 @@ def drawing(found: Instances, image: np.ndarray) -> Parts:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--masks", type=int, default=20)
-    parser.add_argument("--height", type=int, default=720)
-    parser.add_argument("--width", type=int, default=1280)
-    parser.add_argument("--size", type=float, default=0.25, help="of a mask, in heights of the picture")
-    parser.add_argument("--repeat", type=int, default=31)
+    parser = masks_parser(__doc__, repeat=31)
     parser.add_argument("--in-a-row", action="store_true", help="repeat each part by itself")
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -31,15 +31,21 @@ def probabilities(count: int, image_hw: tuple[int, int], size: float) -> RoiMask
     return RoiMasks(torch.from_numpy(shapes).float(), torch.from_numpy(boxes).float(), image_hw)
 
 
-def main() -> None:
-    from faster_coco_eval.core import mask as faster_mask  # only here: other scripts take `probabilities` from this one
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def masks_parser(description: str | None, *, repeat: int) -> argparse.ArgumentParser:
+    """The options of every script that times masks: how many, the picture's size, theirs, turns."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--masks", type=int, default=20)
     parser.add_argument("--height", type=int, default=720)
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--size", type=float, default=0.25, help="of a mask, in heights of the picture")
-    parser.add_argument("--repeat", type=int, default=51)
+    parser.add_argument("--repeat", type=int, default=repeat)
+    return parser
+
+
+def main() -> None:
+    from faster_coco_eval.core import mask as faster_mask  # only here: other scripts take `probabilities` from this one
+
+    parser = masks_parser(__doc__, repeat=51)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -103,8 +103,7 @@ class QueryInst(ImageModel):
         _check_parts(backbone, queries, track_head, num_classes=num_classes, embed_dim=embed_dim, num_heads=num_heads)
         self.num_classes, self.max_detections, self.nms_threshold = num_classes, max_detections, nms_threshold
         self.criterion = criterion or QueryCriterion()
-        self.backbone = backbone
-        self.strides = tuple(backbone.strides)
+        self.backbone, self.strides = backbone, tuple(backbone.strides)
         self.fpn = FPN(backbone.channels, embed_dim)
         self.queries = queries
         self.stages = nn.ModuleList(

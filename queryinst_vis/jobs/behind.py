@@ -11,8 +11,8 @@ _MOST_WAITING = 2
 class Behind:
     """Does one thing after the other in a thread of its own, at most two of them waiting.
 
-    What goes wrong there is raised by the next call. Leaving the block waits for all; after an exception what else goes wrong is
-    not told.
+    What goes wrong there is raised by the next call. Leaving the block waits for all, after an exception too, and then what else
+    goes wrong is not told.
     """
 
     def __init__(self) -> None:
@@ -38,4 +38,4 @@ class Behind:
             if error_type is None:
                 self.wait()
         finally:
-            self._thread.shutdown(cancel_futures=error_type is not None)
+            self._thread.shutdown()

@@ -53,3 +53,12 @@ def test_the_first_error_is_the_one_that_is_told():
     with pytest.raises(KeyError, match="first"), Behind() as behind:  # noqa: PT012
         behind.do(fail)
         raise KeyError("first")
+
+
+def test_what_waits_is_done_after_an_error_too():
+    done: list[int] = []
+    with pytest.raises(KeyError, match="first"), Behind() as behind:  # noqa: PT012
+        for number in range(2):
+            behind.do(lambda number=number: (time.sleep(0.05), done.append(number)))
+        raise KeyError("first")
+    assert done == [0, 1]

@@ -118,7 +118,7 @@ def test_small_networks_take_frames_together(model: BlobModel):
     assert [small.frames_at_once(hw) for hw in ((720, 1280), (1080, 1920), (480, 640), (100, 4000))] == [4, 4, 3, 4]
     assert accelerate(load_model("default", device="cpu", size=960)).frames_at_once((720, 1280)) == 1
     assert load_model("default", device="cpu").frames_at_once((720, 1280)) == 1  # as it is trained
-    assert model.frames_at_once((720, 1280)) == 1
+    assert accelerate(model).frames_at_once((720, 1280)) == 1  # nobody knows how small it is
 
 
 def test_the_default_model_gives_the_same_ids_in_batches(repo_root: Path):

@@ -42,7 +42,7 @@ def accelerate(model: _Model, *, precision: str = "fp32", compile: bool = False)
         if model.device.type != "cpu":
             return _for_gpu(model, compile=compile)
         keep_freed_memory()
-        model.is_small = sum(parameter.numel() for parameter in model.parameters()) < _SMALL
+        model.is_small = 0 < sum(parameter.numel() for parameter in model.parameters()) < _SMALL  # none: it is in a file
         plain = copy.deepcopy(model) if compile else None  # torch cannot compile packed layers
         for network in networks.values():
             pack_convolutions(network)

@@ -60,7 +60,8 @@ def instances_from_device(found: Detections, keep: Tensor, batch: ImageBatch) ->
     """The instances of each image from as many rows for every image, of which some count: bool [R]. Masks are pasted on the
     device, and all comes to the host in one copy."""
     boxes = found.boxes / _scales(batch).to(found.boxes.device)[found.image]
-    rows = [slice(begin, begin + len(keep) // len(batch)) for begin in range(0, len(keep), len(keep) // len(batch))]
+    count = len(keep) // len(batch)
+    rows = [slice(index * count, (index + 1) * count) for index in range(len(batch))]
     pasted = [
         crossing_pixels(found.masks[some], boxes[some], keep[some], image_hw, MASK_THRESHOLD, capacity=_CAPACITY)
         for some, image_hw in zip(rows, batch.original_sizes, strict=True)
@@ -72,9 +73,9 @@ def instances_from_device(found: Detections, keep: Tensor, batch: ImageBatch) ->
         kept = keep[some]
         instances = found.where(some).where(kept)._of_image(batch, index)
         pixels, counts = crossings[2 * index : 2 * index + 2]
-        runs = runs_of_crossings(pixels.numpy(), counts.numpy())
+        runs = runs_of_crossings(pixels.numpy(), counts[kept].numpy())  # the others took no room
         if runs is not None:
-            instances.masks = instances.masks.with_runs([runs[row] for row in kept.nonzero().flatten().tolist()])
+            instances.masks = instances.masks.with_runs(runs)
         results.append(instances)
     return results
 
